@@ -1,0 +1,45 @@
+"""The shape every user-facing error of npuc has, and the exporter's own base class."""
+
+from __future__ import annotations
+
+
+class DiagnosticError(Exception):
+    """An error a user can act on: what happened, where, what was received, what to do next.
+
+    Each folder derives its own base class; the command line prints the parts and exits with `exit_code`.
+
+    Args:
+        what: One sentence that states the fault.
+        where: Component, node, tensor or file the fault was seen at.
+        received: The offending value, as the user would recognise it.
+        remedy: The next thing the user should do.
+    """
+
+    exit_code = 70
+
+    def __init__(self, what: str, *, where: str = "", received: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.received = received
+        self.remedy = remedy
+        super().__init__(self.render())
+
+    def render(self) -> str:
+        """Returns the parts as lines, leaving out the empty ones."""
+        lines = [self.what]
+        lines += [f"  where:    {self.where}"] if self.where else []
+        lines += [f"  received: {self.received}"] if self.received else []
+        lines += [f"  next:     {self.remedy}"] if self.remedy else []
+        return "\n".join(lines)
+
+
+class ExportError(DiagnosticError):
+    """The model source cannot be read or captured (exit code 3: not supported)."""
+
+    exit_code = 3
+
+
+class SourceError(ExportError):
+    """The named source is missing, unreadable or damaged (exit code 2: usage)."""
+
+    exit_code = 2

@@ -1,0 +1,75 @@
+"""Executes a component in ONNX Runtime's CPU provider: the numeric reference for everything npuc emits."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+import onnxruntime
+
+from exporter.program import Array, Feeds
+
+_INLINE_LIMIT = 1 << 30  # protobuf refuses messages of 2 GiB; stay well below it
+
+
+class OnnxExecutor:
+    """A component as a callable. Graph optimisations are off.
+
+    ONNX Runtime's optimised DequantizeLinear + MatMul differs from the specification by up to 0.047, so the
+    reference runs with `ORT_DISABLE_ALL`.
+
+    Args:
+        model: The graph; lazy initializers are materialised once.
+        extra_outputs: Names of intermediate values to return as well.
+        threads: Threads inside one operator.
+    """
+
+    def __init__(self, model: ir.Model, extra_outputs: Sequence[str] = (), threads: int = 2) -> None:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = _open_session(_with_outputs(model, extra_outputs), options)
+        self._input_names = [value.name for value in self._session.get_inputs()]
+        self._output_names = [value.name for value in self._session.get_outputs()]
+
+    def __call__(self, feeds: Feeds) -> dict[str, Array]:
+        """Runs the graph.
+
+        Args:
+            feeds: One array for each graph input; others are ignored.
+
+        Returns:
+            Graph outputs (and the extra ones) by name.
+        """
+        values = self._session.run(None, {name: feeds[name] for name in self._input_names})
+        return dict(zip(self._output_names, values, strict=True))
+
+
+def _with_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
+    if not names:
+        return model
+    clone = ir.from_proto(ir.to_proto(model)) if _nbytes(model) < _INLINE_LIMIT else copy.copy(model)
+    present = {value.name for value in clone.graph.outputs}
+    produced = {value.name: value for node in clone.graph for value in node.outputs}
+    clone.graph.outputs.extend(produced[name] for name in names if name not in present)
+    return clone
+
+
+def _nbytes(model: ir.Model) -> int:
+    tensors = (value.const_value for value in model.graph.initializers.values())
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+
+def _open_session(
+    model: ir.Model, options: onnxruntime.SessionOptions
+) -> onnxruntime.InferenceSession:
+    providers = ["CPUExecutionProvider"]
+    with tempfile.TemporaryDirectory(prefix="npuc-onnx-") as folder:
+        path = Path(folder) / "model.onnx"
+        # external_data also copes with lazy tensors and with more than 2 GiB
+        ir.save(model, path, external_data="model.onnx.data", size_threshold_bytes=1 << 20)
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)

@@ -1,0 +1,1 @@
+"""The driver: recipe, pipeline, artifact, verification, command line."""

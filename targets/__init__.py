@@ -1,0 +1,1 @@
+"""Devices, legality, lowering and emulated execution."""
