@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +10,6 @@ import onnx_ir as ir
 import onnxruntime
 
 from exporter.program import Array, Feeds
-
-_INLINE_LIMIT = 1 << 30  # protobuf refuses messages of 2 GiB; stay well below it
-
 
 class OnnxExecutor:
     """A component as a callable. Graph optimisations are off.
@@ -52,16 +48,11 @@ class OnnxExecutor:
 def _with_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
     if not names:
         return model
-    clone = ir.from_proto(ir.to_proto(model)) if _nbytes(model) < _INLINE_LIMIT else copy.copy(model)
+    clone = model.clone()
     present = {value.name for value in clone.graph.outputs}
     produced = {value.name: value for node in clone.graph for value in node.outputs}
     clone.graph.outputs.extend(produced[name] for name in names if name not in present)
     return clone
-
-
-def _nbytes(model: ir.Model) -> int:
-    tensors = (value.const_value for value in model.graph.initializers.values())
-    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
 def _open_session(
