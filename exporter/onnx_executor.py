@@ -11,6 +11,7 @@ import onnxruntime
 
 from exporter.program import Array, Feeds
 
+
 class OnnxExecutor:
     """A component as a callable. Graph optimisations are off.
 
@@ -55,9 +56,7 @@ def _with_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
     return clone
 
 
-def _open_session(
-    model: ir.Model, options: onnxruntime.SessionOptions
-) -> onnxruntime.InferenceSession:
+def _open_session(model: ir.Model, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     providers = ["CPUExecutionProvider"]
     with tempfile.TemporaryDirectory(prefix="npuc-onnx-") as folder:
         path = Path(folder) / "model.onnx"

@@ -1,0 +1,211 @@
+"""The recipe: every setting of a compile, as versioned data. Schema and documentation come from these models."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from npuc.errors import RecipeError
+
+RECIPE_VERSION = 1
+TIERS = ("high", "mid", "low")
+_SIZE_LIMIT = 1 << 20
+
+FormatName = Literal["float32", "float16", "e4m3", "e5m2"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Capture(_Section):
+    """How the model is turned into static-shape graphs."""
+
+    image_height: int = Field(
+        256, ge=32, le=4096, multiple_of=32, description="Image height fixed at capture, px."
+    )
+    image_width: int = Field(
+        256, ge=32, le=4096, multiple_of=32, description="Image width fixed at capture, px."
+    )
+    prefill_length: int = Field(64, ge=1, le=8192, description="Prompt tokens handled by one prefill call.")
+    cache_length: int = Field(
+        256, ge=8, le=1 << 18, description="Tokens the KV cache holds: prompt plus answer."
+    )
+    seed: int = Field(0, ge=0, description="Seed of synthetic calibration requests.")
+
+
+class PrecisionOverride(_Section):
+    """One exception from the modality's format."""
+
+    pattern: str = Field(
+        description="Shell-style pattern matched against node and weight names.", min_length=1
+    )
+    format: FormatName = Field(description="Format for the matched nodes.")
+
+
+class Precision(_Section):
+    """Which format each part of the program computes in."""
+
+    mode: Literal["by_modality", "auto"] = Field(
+        "by_modality", description="`auto` measures both FP8 formats per layer and takes the better one."
+    )
+    base: Literal["float32", "float16"] = Field(
+        "float16",
+        description="Format of everything that is not FP8: norms, softmax, embedding, head, KV cache.",
+    )
+    vision: FormatName = Field("e4m3", description="Weights and activations of vision layers.")
+    audio: FormatName = Field("e4m3", description="Weights and activations of audio layers.")
+    text: FormatName = Field("e5m2", description="Weights and activations of text layers.")
+    fusion: FormatName = Field(
+        "float16", description="Cross-modal attention and projections between modalities."
+    )
+    overrides: tuple[PrecisionOverride, ...] = Field((), description="Exceptions; the first match wins.")
+    error_budget: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="`auto` keeps a layer in the base format if its relative output error in FP8 exceeds this.",
+    )
+
+
+class Calibration(_Section):
+    """How activation scales are chosen."""
+
+    method: Literal["absmax", "percentile", "least_error"] = Field(
+        "least_error",
+        description="Largest value seen, a percentile of it, or the scale with the least squared error.",
+    )
+    percentile: float = Field(
+        99.99, gt=50, le=100, description="For `percentile`: share of values kept in range."
+    )
+    samples: int = Field(16, ge=1, le=4096, description="Requests run to observe activations.")
+
+
+class Subnetwork(_Section):
+    """One nested sub-network of the mid tier."""
+
+    name: str = Field(description="Name used by `npuc run --power`.")
+    operations: float = Field(gt=0, le=1, description="Share of the full model's operations.")
+
+
+class Prune(_Section):
+    """Nested sub-networks that are switched at run time."""
+
+    subnetworks: tuple[Subnetwork, ...] = Field(min_length=1, description="From the largest to the smallest.")
+
+
+class Distill(_Section):
+    """A smaller student of the same family."""
+
+    params: str = Field(pattern=r"^\d+(\.\d+)?[MB]$", description="Size of the student, such as `1.0B`.")
+
+
+class Gates(_Section):
+    """What must hold before an artifact is written."""
+
+    max_relative_error_float32: float = Field(
+        1e-4, gt=0, description="Largest |binary - reference| / max |reference| for float32 components."
+    )
+    max_relative_error_float16: float = Field(
+        1e-2, gt=0, description="The same for components that compute in float16 only."
+    )
+    min_sqnr_fp8: float = Field(
+        25.0,
+        gt=0,
+        description="Least signal-to-noise ratio, dB, of a component with FP8 layers against the reference.",
+    )
+
+
+class Recipe(_Section):
+    """Every setting of one compile."""
+
+    version: Literal[1] = Field(RECIPE_VERSION, description="Version of this schema.")
+    name: str = Field("custom", description="Shown in reports.", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    extends: Literal["high", "mid", "low"] | None = Field(
+        None, description="Tier recipe whose settings these replace."
+    )
+    capture: Capture = Field(default_factory=Capture)
+    precision: Precision = Field(default_factory=Precision)
+    calibration: Calibration = Field(default_factory=Calibration)
+    prune: Prune | None = Field(None, description="Mid tier: nested sub-networks.")
+    distill: Distill | None = Field(None, description="Low tier: distilled student.")
+    gates: Gates = Field(default_factory=Gates)
+
+
+def tier_recipe(tier: str) -> Recipe:
+    """Returns the recipe shipped for a tier.
+
+    Raises:
+        RecipeError: There is no such tier.
+    """
+    if tier not in TIERS:
+        raise RecipeError("unknown tier", received=tier, remedy=f"use one of {', '.join(TIERS)}")
+    return _validate(tomllib.loads(_tier_text(tier)), f"tier {tier}")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Reads a recipe file; with `extends`, over the settings of that tier.
+
+    Raises:
+        RecipeError: The file is missing, too large, not TOML, or has unknown or wrong keys.
+    """
+    values = _read_toml(path)
+    tier = values.get("extends")
+    if isinstance(tier, str) and tier in TIERS:
+        values = _merged(tomllib.loads(_tier_text(tier)), values)
+    return _validate(values, str(path))
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of a recipe."""
+    return Recipe.model_json_schema()
+
+
+def _tier_text(tier: str) -> str:
+    return resources.files("npuc").joinpath("recipes", f"{tier}.toml").read_text("utf-8")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _SIZE_LIMIT:
+            raise RecipeError(
+                "recipe file is larger than 1 MiB", where=str(path), remedy="name a TOML recipe"
+            )
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            "cannot read the recipe", where=str(path), received=str(error.strerror), remedy="check the path"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            "the recipe is not valid TOML",
+            where=str(path),
+            received=str(error),
+            remedy="fix the line named above",
+        ) from error
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _validate(values: dict[str, Any], where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(
+            f"recipe key {key!r}: {first['msg']}",
+            where=where,
+            received=repr(first.get("input"))[:200],
+            remedy="`npuc recipe schema` lists every key with its type and default",
+        ) from error
