@@ -1,0 +1,108 @@
+"""Content-addressed cache: finished steps of a compile, so that an interrupted one resumes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+_DONE = "done.json"
+
+
+def default_cache() -> Path:
+    """Returns the cache folder: `NPUC_CACHE` where set, else the user's cache directory."""
+    configured = os.environ.get("NPUC_CACHE")
+    return Path(configured) if configured else Path(platformdirs.user_cache_dir("npuc"))
+
+
+def content_key(*parts: bytes | str | dict[str, Any] | list[Any]) -> str:
+    """Returns the SHA-256 over the parts, each with its length in front; mappings as canonical JSON."""
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part if isinstance(part, bytes) else _canonical(part)
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def _canonical(part: str | dict[str, Any] | list[Any]) -> bytes:
+    return part.encode() if isinstance(part, str) else json.dumps(part, sort_keys=True).encode()
+
+
+class Cache:
+    """Folders of files by content key.
+
+    A folder is filled under a temporary name and renamed, so a key is either whole or absent. Its files are
+    checked against their checksums before they are used; a damaged entry is made again.
+
+    Args:
+        folder: Where entries live; created on demand.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or default_cache()
+
+    def fetch(self, key: str, destination: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """Copies the entry's files into `destination`, building it first where it is absent.
+
+        Args:
+            key: From `content_key`.
+            destination: Existing folder.
+            build: Fills an empty folder with files and returns a JSON-able summary.
+
+        Returns:
+            The summary.
+        """
+        entry = self._folder / "steps" / key
+        summary = _read_entry(entry)
+        if summary is None:
+            summary = self._build(entry, build)
+        shutil.copytree(entry / "files", destination, dirs_exist_ok=True)
+        return summary
+
+    def _build(self, entry: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".building-"))
+        try:
+            (building / "files").mkdir()
+            summary = build(building / "files")
+            record = {"summary": summary, "sha256": _checksums(building / "files")}
+            (building / _DONE).write_text(json.dumps(record, sort_keys=True), "utf-8")
+            shutil.rmtree(entry, ignore_errors=True)
+            # another process may have finished the same entry meanwhile: its files are as good
+            with contextlib.suppress(OSError):
+                building.rename(entry)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return summary
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _read_entry(entry: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads((entry / _DONE).read_text("utf-8"))
+        summary, expected = record["summary"], record["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return summary if _checksums(entry / "files") == expected else None
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

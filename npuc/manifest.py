@@ -1,0 +1,218 @@
+"""The manifest of an artifact: what it contains, how it was made, what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import onnx_ir as ir
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from exporter.program import TensorSpec
+from npuc.errors import ArtifactError
+from npuc.version import SCHEMA_VERSION, npuc_version
+
+MANIFEST_NAME = "manifest.json"
+_SIZE_LIMIT = 64 << 20
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path:
+        raise ValueError("path leaves the artifact")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TensorRecord(_Record):
+    """Name, element type (ONNX name) and shape of an input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, spec: TensorSpec) -> TensorRecord:
+        """Makes the record of a spec."""
+        return cls(name=spec.name, dtype=spec.dtype.name, shape=spec.shape)
+
+    def spec(self) -> TensorSpec:
+        """Returns the spec this record stands for."""
+        return TensorSpec(self.name, ir.DataType[self.dtype], self.shape)
+
+
+class FileRecord(_Record):
+    """Size and checksum of one file."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Agreement(_Record):
+    """How far a binary is from the reference, over all samples and outputs.
+
+    Attributes:
+        executed: False where nothing on a desk can run the binary.
+        samples: Inputs compared.
+        max_relative_error: max |binary - reference| / max |reference|.
+        sqnr: 10 log10(sum reference² / sum (binary - reference)²), dB; None where the difference is zero.
+        bound: The gate applied, in words.
+        passed: Whether it held.
+    """
+
+    executed: bool
+    samples: int
+    max_relative_error: float
+    sqnr: float | None
+    bound: str
+    passed: bool
+
+
+class SegmentRecord(_Record):
+    """The part of a component that one processor runs."""
+
+    processor: str
+    triple: str
+    features: tuple[str, ...]
+    files: tuple[RelativePath, ...]
+    executable: RelativePath | None
+    emulator: tuple[str, ...]
+    arena_bytes: int
+    weight_bytes: int
+    code_bytes: int
+    kernels: int
+    policy: dict[str, str] = Field(description="Per format: native, storage, requantised.")
+    note: str
+    agreement: Agreement
+
+
+class LayerRecord(_Record):
+    """Precision decision for one layer with weights."""
+
+    node: str
+    modality: str
+    format: str
+    reason: str
+
+
+class ComponentRecord(_Record):
+    """One component: its reference graph and what runs it."""
+
+    name: str
+    role: str
+    modality: str
+    reference: RelativePath
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    layers: tuple[LayerRecord, ...]
+    segments: tuple[SegmentRecord, ...]
+
+
+class DeviceRecord(_Record):
+    """Which device the artifact is for."""
+
+    id: str
+    name: str
+    soc: str
+    tier: str
+    target: str
+
+
+class FormatError(_Record):
+    """Output error of one modality's layers if they all used one FP8 format."""
+
+    modality: str
+    format: str
+    layers: int
+    mean_sqnr: float
+    worst_sqnr: float
+    worst_layer: str
+
+
+class Budget(_Record):
+    """One budget of the device beside what the artifact needs."""
+
+    name: str
+    unit: str
+    needed: float
+    available: float
+    basis: str
+
+
+class Manifest(_Record):
+    """Everything known about an artifact."""
+
+    schema_version: int
+    npuc_version: str
+    tool_versions: dict[str, str]
+    source: dict[str, Any]
+    family: str
+    settings: dict[str, Any]
+    assets: tuple[RelativePath, ...]
+    device: DeviceRecord
+    recipe: dict[str, Any]
+    components: tuple[ComponentRecord, ...]
+    subnetworks: tuple[str, ...]
+    format_errors: tuple[FormatError, ...]
+    budgets: tuple[Budget, ...]
+    files: dict[RelativePath, FileRecord]
+
+    def write(self, folder: Path) -> None:
+        """Writes `manifest.json` with sorted keys."""
+        text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False)
+        (folder / MANIFEST_NAME).write_text(text + "\n", "utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and validates an artifact's manifest.
+
+    Raises:
+        ArtifactError: There is none, it is damaged, or another version of npuc wrote it.
+    """
+    path = folder / MANIFEST_NAME
+    remedy = "name a folder written by `npuc compile -o`"
+    try:
+        if path.stat().st_size > _SIZE_LIMIT:
+            raise ArtifactError("the manifest is larger than 64 MiB", where=str(path), remedy=remedy)
+        values = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ArtifactError(
+            "not an artifact: no readable manifest",
+            where=str(path),
+            received=str(error.strerror),
+            remedy=remedy,
+        ) from error
+    except ValueError as error:
+        raise ArtifactError(
+            "the manifest is damaged", where=str(path), received=str(error), remedy="compile again"
+        ) from error
+    _check_version(values, path)
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ArtifactError(
+            f"the manifest is damaged: {first['msg']}",
+            where=f"{path}: {'.'.join(str(part) for part in first['loc'])}",
+            received=repr(first.get("input"))[:200],
+            remedy="compile again",
+        ) from error
+
+
+def _check_version(values: object, path: Path) -> None:
+    found = values.get("schema_version") if isinstance(values, dict) else None
+    if found != SCHEMA_VERSION:
+        maker = values.get("npuc_version", "unknown") if isinstance(values, dict) else "unknown"
+        raise ArtifactError(
+            f"the artifact was made by another version of npuc ({maker})",
+            where=str(path),
+            received=f"manifest schema {found}; npuc {npuc_version()} reads schema {SCHEMA_VERSION}",
+            remedy=f"compile the model again, or install npuc {maker}",
+        )

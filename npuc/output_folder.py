@@ -1,0 +1,101 @@
+"""Atomic output: an artifact appears whole under its name, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from npuc.errors import ResourceError, UsageError
+from npuc.manifest import MANIFEST_NAME
+
+_MARK = ".npuc-partial-"
+
+
+@contextlib.contextmanager
+def atomic_folder(destination: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `destination` and renames it there when the block ends well.
+
+    Leftovers of killed runs beside it are removed first. On any exception, also an interruption, the temporary
+    folder is removed and `destination` stays as it was.
+
+    Raises:
+        UsageError: `destination` exists and is no artifact.
+        ResourceError: The folder cannot be written, or the disk is full.
+    """
+    destination = destination.absolute()
+    _check_replaceable(destination)
+    partial = destination.parent / f".{destination.name}{_MARK}{os.getpid()}"
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(destination)
+        partial.mkdir()
+        yield partial
+        _replace(partial, destination)
+    except OSError as error:
+        raise _resource_error(error, destination) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_replaceable(destination: Path) -> None:
+    if not destination.exists():
+        return
+    if not destination.is_dir() or (
+        any(destination.iterdir()) and not (destination / MANIFEST_NAME).exists()
+    ):
+        raise UsageError(
+            "the output exists and is not an artifact; it would be overwritten",
+            where=str(destination),
+            remedy="name another folder with -o, or remove this one",
+        )
+
+
+def _remove_leftovers(destination: Path) -> None:
+    for folder in destination.parent.glob(f".{destination.name}{_MARK}*"):
+        pid = folder.name.rpartition("-")[2]
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _replace(partial: Path, destination: Path) -> None:
+    if not destination.exists():
+        partial.rename(destination)
+        return
+    old = destination.parent / f"{partial.name}-old"
+    destination.rename(old)
+    partial.rename(destination)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _resource_error(error: OSError, destination: Path) -> ResourceError:
+    if error.errno == errno.ENOSPC:
+        free = shutil.disk_usage(_existing(destination)).free
+        return ResourceError(
+            "the disk is full; nothing was written",
+            where=str(destination),
+            received=f"{free / 1e6:.1f} MB free",
+            remedy="free disk space or name a folder on another disk with -o",
+        )
+    return ResourceError(
+        f"cannot write the output: {error.strerror or error}",
+        where=str(error.filename or destination),
+        remedy="name a folder you may write to with -o",
+    )
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)

@@ -1,0 +1,41 @@
+"""Versions that decide what an artifact looks like."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from npuc.errors import ResourceError
+
+SCHEMA_VERSION = 1
+"""Version of the manifest; raised with every change that an older npuc could not read."""
+
+_TOOLS = (
+    "apache-tvm",
+    "ml-dtypes",
+    "numpy",
+    "onnx",
+    "onnx-ir",
+    "onnxruntime",
+    "onnxscript",
+    "torch",
+    "ziglang",
+)
+
+
+def npuc_version() -> str:
+    """Returns the installed version of npuc.
+
+    Raises:
+        ResourceError: npuc is imported from a checkout that was not installed.
+    """
+    try:
+        return version("npuc")
+    except PackageNotFoundError as error:
+        raise ResourceError(
+            "npuc is not installed", remedy="run `make setup`, or `pip install -e .`"
+        ) from error
+
+
+def tool_versions() -> dict[str, str]:
+    """Returns the versions of the packages that shape an artifact's bytes."""
+    return {name: version(name) for name in _TOOLS}

@@ -1,0 +1,87 @@
+"""Writes every large initializer of a program once, into one file, and rebinds the graphs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import onnx_ir as ir
+
+from exporter.program import Component
+from npuc.errors import ResourceError
+
+ALIGNMENT = 128
+"""Byte alignment of every tensor: one vector register of the widest DSP we emit for, two cache lines on Arm."""
+
+SIZE_THRESHOLD = 1024
+"""Smaller initializers stay inside the graph, where constant folding can see them."""
+
+WEIGHTS_NAME = "weights.bin"
+
+Advance = Callable[[int], None]
+
+
+def large_initializers(components: Mapping[str, Component]) -> dict[str, ir.TensorProtocol]:
+    """Returns the initializers that go into the weights file, once by name, sorted by name."""
+    found: dict[str, ir.TensorProtocol] = {}
+    for component in components.values():
+        for name, value in component.model.graph.initializers.items():
+            tensor = value.const_value
+            if tensor is not None and tensor.nbytes >= SIZE_THRESHOLD:
+                found.setdefault(name, tensor)
+    return dict(sorted(found.items()))
+
+
+def write_weights(components: Mapping[str, Component], folder: Path, advance: Advance | None = None) -> int:
+    """Writes `weights.bin` tensor by tensor and rebinds the initializers of all components to it.
+
+    Args:
+        components: Their graphs are changed in place: large initializers become `ir.ExternalTensor`.
+        folder: Existing folder to write into.
+        advance: Called with the number of bytes after each tensor.
+
+    Returns:
+        Bytes of the file.
+
+    Raises:
+        ResourceError: The disk is full.
+    """
+    path = folder / WEIGHTS_NAME
+    rebound: dict[str, ir.ExternalTensor] = {}
+    try:
+        with path.open("wb") as file:
+            for name, tensor in large_initializers(components).items():
+                rebound[name] = _write_tensor(file, name, tensor, folder)
+                if advance is not None:
+                    advance(tensor.nbytes)
+            size = file.tell()
+    except OSError as error:
+        raise ResourceError(
+            f"cannot write the weights: {error.strerror}",
+            where=str(path),
+            remedy="free disk space or name another output folder with -o",
+        ) from error
+    for component in components.values():
+        initializers = component.model.graph.initializers
+        for name in rebound.keys() & initializers.keys():
+            initializers[name].const_value = rebound[name]
+    return size
+
+
+def _write_tensor(file: BinaryIO, name: str, tensor: ir.TensorProtocol, folder: Path) -> ir.ExternalTensor:
+    file.write(b"\0" * (-file.tell() % ALIGNMENT))
+    offset = file.tell()
+    if hasattr(tensor, "tofile"):
+        tensor.tofile(file)
+    else:
+        file.write(tensor.tobytes())
+    return ir.ExternalTensor(
+        WEIGHTS_NAME,
+        offset,
+        file.tell() - offset,
+        tensor.dtype,
+        shape=ir.Shape(tensor.shape.numpy()),
+        name=name,
+        base_dir=folder,
+    )
