@@ -19,17 +19,20 @@ class OnnxExecutor:
     reference runs with `ORT_DISABLE_ALL`.
 
     Args:
-        model: The graph; lazy initializers are materialised once.
-        extra_outputs: Names of intermediate values to return as well.
+        model: The graph, or the path of an ONNX file; lazy initializers are materialised once.
+        extra_outputs: Names of intermediate values to return as well (for a graph in memory).
         threads: Threads inside one operator.
     """
 
-    def __init__(self, model: ir.Model, extra_outputs: Sequence[str] = (), threads: int = 2) -> None:
+    def __init__(self, model: ir.Model | Path, extra_outputs: Sequence[str] = (), threads: int = 2) -> None:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = _open_session(_with_outputs(model, extra_outputs), options)
+        if isinstance(model, ir.Model):
+            self._session = _open_model(_with_outputs(model, extra_outputs), options)
+        else:
+            self._session = _open_file(model, options)
         self._input_names = [value.name for value in self._session.get_inputs()]
         self._output_names = [value.name for value in self._session.get_outputs()]
 
@@ -56,10 +59,13 @@ def _with_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
     return clone
 
 
-def _open_session(model: ir.Model, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    providers = ["CPUExecutionProvider"]
+def _open_model(model: ir.Model, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     with tempfile.TemporaryDirectory(prefix="npuc-onnx-") as folder:
         path = Path(folder) / "model.onnx"
-        # external_data also copes with lazy tensors and with more than 2 GiB
+        # external data also copes with lazy tensors and with more than 2 GiB
         ir.save(model, path, external_data="model.onnx.data", size_threshold_bytes=1 << 20)
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        return _open_file(path, options)
+
+
+def _open_file(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from npuc.errors import RecipeError
 
-RECIPE_VERSION = 1
 TIERS = ("high", "mid", "low")
 _SIZE_LIMIT = 1 << 20
 
@@ -123,7 +122,7 @@ class Gates(_Section):
 class Recipe(_Section):
     """Every setting of one compile."""
 
-    version: Literal[1] = Field(RECIPE_VERSION, description="Version of this schema.")
+    version: Literal[1] = Field(1, description="Version of this schema.")
     name: str = Field("custom", description="Shown in reports.", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     extends: Literal["high", "mid", "low"] | None = Field(
         None, description="Tier recipe whose settings these replace."
