@@ -9,7 +9,7 @@ from npuc.errors import ResourceError
 SCHEMA_VERSION = 1
 """Version of the manifest; raised with every change that an older npuc could not read."""
 
-_TOOLS = (
+TOOLS = (
     "apache-tvm",
     "ml-dtypes",
     "numpy",
@@ -38,4 +38,4 @@ def npuc_version() -> str:
 
 def tool_versions() -> dict[str, str]:
     """Returns the versions of the packages that shape an artifact's bytes."""
-    return {name: version(name) for name in _TOOLS}
+    return {name: version(name) for name in TOOLS}

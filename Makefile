@@ -1,0 +1,50 @@
+# Two commands matter: `make demo` and `make test`. Both set everything up first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+DEMO := build
+ASSETS := exporter/reference_model/assets
+DEMO_DEVICES := galaxy-s25 oppo-find-x8 iphone-17-pro
+
+.PHONY: setup demo test lint docs train-demo lock clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock scripts/system_packages.sh
+	PYTHON=$(PYTHON) sh scripts/system_packages.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[test,docs]'
+	touch $(STAMP)
+
+demo: setup
+	@set -e; for device in $(DEMO_DEVICES); do \
+		echo "== npuc compile demo --device $$device -o $(DEMO)/$$device"; \
+		$(BIN)/npuc compile demo --device $$device -o $(DEMO)/$$device; \
+	done
+	@echo "== npuc run $(DEMO)/galaxy-s25 (a picture, a spoken number and a question, in emulation)"
+	$(BIN)/npuc run $(DEMO)/galaxy-s25 --image $(ASSETS)/sample/image.png \
+		--audio $(ASSETS)/sample/question.wav --prompt "what is the sum?"
+	@echo "== npuc verify $(DEMO)/galaxy-s25"
+	$(BIN)/npuc verify $(DEMO)/galaxy-s25
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+docs: setup
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict --quiet
+
+lock: setup
+	$(BIN)/python scripts/lock.py > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf build site .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,107 @@
+"""Compares a binary with its reference and applies the bound of its precision."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from exporter.program import Array, Executor, Feeds
+from npuc.manifest import Agreement
+from npuc.recipe import Gates
+
+FP8_FORMATS = frozenset({"e4m3", "e5m2"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """What must hold for one component.
+
+    FP8 layers round activations to codes a few percent apart. A difference in the last bit before such a
+    rounding can flip a code, so the largest difference is one code wide whatever the implementation; the
+    signal-to-noise ratio over all values tells a few flips from a wrong kernel. Components without FP8 are
+    held to the largest difference.
+
+    Attributes:
+        max_relative_error: Upper limit, or None.
+        min_sqnr: Lower limit in dB, or None.
+    """
+
+    max_relative_error: float | None = None
+    min_sqnr: float | None = None
+
+    def holds(self, relative_error: float, sqnr: float | None) -> bool:
+        """Whether the measured figures are within the bound."""
+        if self.max_relative_error is not None and not relative_error <= self.max_relative_error:
+            return False
+        return self.min_sqnr is None or sqnr is None or sqnr >= self.min_sqnr
+
+    def __str__(self) -> str:
+        if self.min_sqnr is not None:
+            return f"SQNR >= {self.min_sqnr:g} dB"
+        return f"relative error <= {self.max_relative_error:g}"
+
+
+def bound_for(formats: Iterable[str], base: str, gates: Gates) -> Bound:
+    """Chooses the bound by the least precise format in a component.
+
+    Args:
+        formats: Formats of its layers.
+        base: Format of everything else.
+        gates: Limits of the recipe.
+    """
+    if FP8_FORMATS & set(formats):
+        return Bound(min_sqnr=gates.min_sqnr_fp8)
+    if base == "float16":
+        return Bound(max_relative_error=gates.max_relative_error_float16)
+    return Bound(max_relative_error=gates.max_relative_error_float32)
+
+
+def compare(reference: Executor, candidate: Executor, feeds: Sequence[Feeds], bound: Bound) -> Agreement:
+    """Runs both on every sample and measures the difference over all outputs.
+
+    Args:
+        reference: The ONNX graph.
+        candidate: The binary in emulation.
+        feeds: Samples, at least one.
+        bound: What must hold.
+    """
+    relative_error, signal, noise = 0.0, 0.0, 0.0
+    for feed in feeds:
+        expected, actual = reference(feed), candidate(feed)
+        for name, value in expected.items():
+            error, energy, difference = _difference(value, actual[name])
+            relative_error = max(relative_error, error)
+            signal += energy
+            noise += difference
+    sqnr = decibels(signal, noise)
+    return Agreement(
+        executed=True,
+        samples=len(feeds),
+        max_relative_error=relative_error,
+        sqnr=sqnr,
+        bound=str(bound),
+        passed=bound.holds(relative_error, sqnr),
+    )
+
+
+def decibels(signal: float, noise: float) -> float | None:
+    """Returns 10 log10(signal / noise); None where there is no noise, -inf where the noise is not finite."""
+    if noise == 0:
+        return None
+    if not math.isfinite(noise) or signal == 0:
+        return -math.inf
+    return 10 * math.log10(signal / noise)
+
+
+def _difference(expected: Array, actual: Array) -> tuple[float, float, float]:
+    wide, other = expected.astype(np.float64), actual.astype(np.float64)
+    if wide.shape != other.shape or not np.array_equal(np.isfinite(wide), np.isfinite(other)):
+        return math.inf, float(np.sum(np.nan_to_num(wide) ** 2)), math.inf
+    finite = np.isfinite(wide)
+    gap = np.abs(wide - other)[finite]
+    peak = float(np.abs(wide[finite]).max(initial=0.0))
+    error = float(gap.max(initial=0.0))
+    return error / peak if peak else error, float(np.sum(wide[finite] ** 2)), float(np.sum(gap**2))

@@ -1,0 +1,158 @@
+"""An artifact on disk: opened, checked, executed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from exporter.families import FAMILIES
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Answer, Executor, Request, Runner
+from npuc.cache import file_sha256
+from npuc.errors import ArtifactError
+from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, read_manifest
+from npuc.requests import make_request
+from npuc.weights_file import WEIGHTS_NAME
+from targets.tvm.executor import EmulatedExecutor
+
+MODEL_FOLDER = "model"
+"""Reference graphs, the weights file and samples."""
+
+ASSETS_FOLDER = "assets"
+"""Tokenizer and preprocessing data."""
+
+
+class Artifact:
+    """A folder written by `npuc compile`.
+
+    Args:
+        folder: The artifact's folder.
+
+    Raises:
+        ArtifactError: It is not an artifact, is damaged, or was made by another version.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest: Manifest = read_manifest(self.folder)
+
+    @property
+    def weights(self) -> Path:
+        """The one file with every large tensor."""
+        return self.folder / MODEL_FOLDER / WEIGHTS_NAME
+
+    def check_files(self) -> int:
+        """Compares every file with its checksum.
+
+        Returns:
+            Bytes read.
+
+        Raises:
+            ArtifactError: A file is missing, was changed, or is not in the manifest.
+        """
+        expected = self.manifest.files
+        present = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
+        for name in sorted((present ^ expected.keys()) - {MANIFEST_NAME}):
+            state = "missing" if name in expected else "not part of the artifact"
+            raise ArtifactError(
+                f"file {state}: {name}", where=str(self.folder), remedy="compile the model again"
+            )
+        for name, record in sorted(expected.items()):
+            if file_sha256(self.folder / name) != record.sha256:
+                raise ArtifactError(
+                    f"file was changed after it was written: {name}",
+                    where=str(self.folder / name),
+                    received="its SHA-256 differs from the manifest's",
+                    remedy="compile the model again",
+                )
+        return sum(record.bytes for record in expected.values())
+
+    def runner(self) -> Runner:
+        """Returns the loop that drives the components for a request."""
+        manifest = self.manifest
+        if manifest.family not in FAMILIES:
+            raise ArtifactError(
+                "the artifact's model family is unknown to this npuc",
+                where=str(self.folder),
+                received=manifest.family,
+                remedy=f"install npuc {manifest.npuc_version}",
+            )
+        assets = {Path(name).name: (self.folder / name).read_bytes() for name in manifest.assets}
+        signatures = {
+            component.name: tuple(record.spec() for record in component.inputs)
+            for component in manifest.components
+        }
+        return FAMILIES[manifest.family].runner(manifest.settings, assets, signatures)
+
+    def reference(self, component: ComponentRecord) -> OnnxExecutor:
+        """Opens the reference graph of a component in ONNX Runtime."""
+        return OnnxExecutor(self.folder / component.reference)
+
+    @contextlib.contextmanager
+    def executors(self, *, reference: bool = False) -> Iterator[dict[str, Executor]]:
+        """Opens every component: its binary in emulation, or its reference graph.
+
+        Args:
+            reference: Use the reference graphs.
+
+        Raises:
+            ArtifactError: A component has no binary that can be executed here.
+        """
+        with contextlib.ExitStack() as stack:
+            if reference:
+                yield {component.name: self.reference(component) for component in self.manifest.components}
+            else:
+                yield {
+                    component.name: stack.enter_context(self.emulated(component))
+                    for component in self.manifest.components
+                }
+
+    def emulated(self, component: ComponentRecord) -> EmulatedExecutor:
+        """Opens the binary of a component under its emulator."""
+        segment = component.segments[0]
+        if segment.executable is None:
+            raise ArtifactError(
+                f"component {component.name} has no binary that can be executed here",
+                where=str(self.folder),
+                received=segment.note,
+                remedy="use --reference to run the reference graphs",
+            )
+        return EmulatedExecutor(
+            self.folder / segment.executable,
+            self.weights,
+            tuple(record.spec() for record in component.inputs),
+            tuple(record.spec() for record in component.outputs),
+            list(segment.emulator),
+        )
+
+    def run(
+        self,
+        *,
+        prompt: str = "",
+        image: str | Path | None = None,
+        audio: str | Path | None = None,
+        tensors: Mapping[str, Path] | None = None,
+        max_new_tokens: int = 32,
+        reference: bool = False,
+    ) -> Answer:
+        """Runs the model on one request, in emulation.
+
+        Args:
+            prompt: The question.
+            image: Path of a picture.
+            audio: Path of a WAV file.
+            tensors: Raw inputs (`.npy` files) by name, for models without preprocessing.
+            max_new_tokens: Upper limit of generated tokens.
+            reference: Run the reference graphs instead of the binaries.
+
+        Returns:
+            The answer, greedily decoded.
+        """
+        request = make_request(prompt=prompt, image=image, audio=audio, tensors=tensors)
+        return self.answer(request, max_new_tokens, reference=reference)
+
+    def answer(self, request: Request, max_new_tokens: int, *, reference: bool = False) -> Answer:
+        """Runs a prepared request."""
+        with self.executors(reference=reference) as executors:
+            return self.runner().generate(executors, request, max_new_tokens)

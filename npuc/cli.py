@@ -1,0 +1,97 @@
+"""The command line: its group, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from exporter.errors import DiagnosticError
+from npuc.commands.compile import compile_command
+from npuc.commands.devices import devices_command
+from npuc.commands.doctor import doctor_command
+from npuc.commands.inspect import inspect_command
+from npuc.commands.recipe import recipe_group
+from npuc.commands.run import run_command
+from npuc.commands.verify import verify_command
+from npuc.reproducer import write_reproducer
+from npuc.version import npuc_version
+
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(npuc_version(), prog_name="npuc")
+def cli() -> None:
+    """Compiles a multimodal model into verified artifacts for mobile NPUs.
+
+    \b
+    npuc compile demo --device galaxy-s25 -o build/galaxy-s25
+    npuc verify build/galaxy-s25
+    npuc run build/galaxy-s25 --image a.png --audio q.wav --prompt "what is the sum?"
+    """
+
+
+for _command in (
+    compile_command,
+    run_command,
+    verify_command,
+    inspect_command,
+    devices_command,
+    recipe_group,
+    doctor_command,
+):
+    cli.add_command(_command)
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM arrived; unwinds like an interruption so that temporary folders are removed."""
+
+
+def _on_terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise _TerminatedError
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits with the code that docs/exit-codes.md lists."""
+    signal.signal(signal.SIGTERM, _on_terminate)
+    sys.exit(_exit_code(sys.argv[1:]))
+
+
+def _exit_code(arguments: list[str]) -> int:
+    console = Console(stderr=True)
+    try:
+        result = cli.main(arguments, prog_name="npuc", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except DiagnosticError as error:
+        _print_error(console, error.render())
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        console.print("interrupted; nothing was written. The same command resumes.", style="yellow")
+        return 128 + signal.SIGINT
+    except _TerminatedError:
+        console.print("terminated; nothing was written. The same command resumes.", style="yellow")
+        return 128 + signal.SIGTERM
+    except BrokenPipeError:
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # the boundary: what is not a DiagnosticError is a fault of npuc
+        folder = write_reproducer(arguments, error)
+        _print_error(console, f"internal error: {type(error).__name__}: {error}\n  next:     report {folder}")
+        return INTERNAL_ERROR
+
+
+def _print_error(console: Console, text: str) -> None:
+    console.print("error:", style="bold red", end=" ")
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""`npuc doctor`: says what this machine lacks and how to get it."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from npuc.doctor import Check, run_checks
+
+
+@click.command("doctor")
+def doctor_command() -> int:
+    """Checks Python packages, emulators, compiler, disk space. Exit code 4 where something is missing."""
+    checks = run_checks()
+    Console().print(_table(checks))
+    return 0 if all(check.ok for check in checks) else 4
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "what", "found", "to do"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        table.add_row(
+            "[green]ok[/]" if check.ok else "[red]missing[/]", check.name, check.found, check.remedy
+        )
+    return table

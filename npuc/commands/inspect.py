@@ -1,0 +1,39 @@
+"""`npuc inspect`: shows what an artifact contains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from npuc.manifest import read_manifest
+from npuc.tables import (
+    agreement_table,
+    budget_table,
+    component_table,
+    format_error_table,
+    precision_table,
+    summary_lines,
+)
+
+
+@click.command("inspect")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest itself.")
+@click.option("--layers", is_flag=True, help="List the format of every layer, with the reason.")
+def inspect_command(artifact: Path, as_json: bool, layers: bool) -> None:
+    """Shows components, precision, measured agreement and budgets of ARTIFACT."""
+    manifest = read_manifest(artifact)
+    if as_json:
+        click.echo(manifest.model_dump_json(indent=2))
+        return
+    console = Console()
+    for line in summary_lines(manifest):
+        console.print(line, highlight=False)
+    console.print(component_table(manifest))
+    console.print(precision_table(manifest, layers=layers))
+    if manifest.format_errors:
+        console.print(format_error_table(manifest))
+    console.print(agreement_table({c.name: s.agreement for c in manifest.components for s in c.segments}))
+    console.print(budget_table(manifest))

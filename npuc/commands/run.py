@@ -1,0 +1,69 @@
+"""`npuc run`: asks an artifact something, in emulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from npuc.errors import UsageError
+
+
+@click.command("run")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--image", type=click.Path(path_type=Path), help="Picture (PNG, JPEG …).")
+@click.option("--audio", type=click.Path(path_type=Path), help="Sound (PCM WAV, any sample rate).")
+@click.option("--prompt", default="", help="The question.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="NAME=FILE.npy", help="Raw input tensor; repeatable."
+)
+@click.option("--save", type=click.Path(path_type=Path), help="Folder for output tensors of such a model.")
+@click.option("--max-new-tokens", default=32, show_default=True, type=click.IntRange(1, 1 << 16))
+@click.option("--reference", is_flag=True, help="Run the reference graphs instead of the binaries.")
+def run_command(
+    artifact: Path,
+    image: Path | None,
+    audio: Path | None,
+    prompt: str,
+    inputs: tuple[str, ...],
+    save: Path | None,
+    max_new_tokens: int,
+    reference: bool,
+) -> None:
+    """Runs the binaries of ARTIFACT in emulation and prints the answer as it is generated."""
+    from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
+    from npuc.requests import make_request
+
+    request = make_request(prompt=prompt, image=image, audio=audio, tensors=_tensor_paths(inputs))
+    opened = Artifact(artifact)
+    with opened.executors(reference=reference) as executors:
+        runner = opened.runner()
+        if request.tensors or opened.manifest.family == "generic":
+            _report_tensors(runner.generate(executors, request, max_new_tokens).tensors, save)
+            return
+        for piece in runner.stream(executors, request, max_new_tokens):
+            click.echo(piece, nl=False)
+        click.echo()
+
+
+def _tensor_paths(inputs: tuple[str, ...]) -> dict[str, Path]:
+    paths = {}
+    for item in inputs:
+        name, separator, path = item.partition("=")
+        if not separator or not name or not path:
+            raise UsageError("--input takes NAME=FILE.npy", received=item)
+        paths[name] = Path(path)
+    return paths
+
+
+def _report_tensors(tensors: object, save: Path | None) -> None:
+    for name, array in sorted(dict(tensors).items()):  # type: ignore[call-overload]
+        wide = np.asarray(array, np.float64)
+        click.echo(
+            f"{name}: {array.dtype} {list(array.shape)}  min {wide.min():.6g}  mean {wide.mean():.6g}"
+            f"  max {wide.max():.6g}"
+        )
+        if save is not None:
+            save.mkdir(parents=True, exist_ok=True)
+            np.save(save / f"{name}.npy", array)

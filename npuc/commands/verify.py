@@ -1,0 +1,34 @@
+"""`npuc verify`: checksums, and every binary executed against its reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+
+@click.command("verify")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--against", metavar="MODEL", help="Also compare with the model the artifact was made from.")
+def verify_command(artifact: Path, against: str | None) -> int:
+    """Checks ARTIFACT. Exit code 1 where a file was changed or a binary disagrees with its reference."""
+    from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
+    from npuc.tables import agreement_table, source_table
+    from npuc.verify import compare_with_source, verify_binaries
+
+    console = Console()
+    opened = Artifact(artifact)
+    size = opened.check_files()
+    console.print(
+        f"checksums: {len(opened.manifest.files)} files, {size / 1e6:.2f} MB, all as written", highlight=False
+    )
+    agreements = verify_binaries(opened)
+    console.print(agreement_table(agreements))
+    passed = all(agreement.passed for agreement in agreements.values())
+    if against is not None:
+        comparison = compare_with_source(opened, against)
+        console.print(source_table(comparison))
+        passed = passed and comparison.passed
+    console.print("verified" if passed else "NOT verified", style="bold green" if passed else "bold red")
+    return 0 if passed else 1

@@ -1,0 +1,84 @@
+"""Checks of the machine npuc runs on."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from npuc.cache import default_cache
+from npuc.version import TOOLS
+
+_EMULATORS = {"qemu-aarch64": "sudo apt-get install -y qemu-user"}
+_DISK_FLOOR = (
+    1 << 30
+)  # one compile of the bundled model needs well under 100 MB; 1 GiB leaves room for others
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Attributes:
+        name: What it is.
+        ok: Whether it is usable.
+        found: Version or state.
+        remedy: Exact command that mends it, where it is not ok.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def run_checks() -> list[Check]:
+    """Looks at packages, emulators, the cross compiler and disk space."""
+    checks = [_package(name) for name in TOOLS]
+    checks += [_emulator(name, command) for name, command in _EMULATORS.items()]
+    return [*checks, _cross_compiler(), _disk("temporary folder", Path(tempfile.gettempdir())), _disk_cache()]
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, True, version(name))
+    except PackageNotFoundError:
+        return Check(name, False, "not installed", f"pip install {name}")
+
+
+def _emulator(name: str, command: str) -> Check:
+    path = shutil.which(name)
+    if path is None:
+        return Check(name, False, "not found", command)
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=30)
+    return Check(
+        name, answer.returncode == 0, answer.stdout.partition("\n")[0], command if answer.returncode else ""
+    )
+
+
+def _cross_compiler() -> Check:
+    command = [sys.executable, "-m", "ziglang", "version"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return Check(
+        "zig cc",
+        answer.returncode == 0,
+        answer.stdout.strip(),
+        "pip install ziglang" * bool(answer.returncode),
+    )
+
+
+def _disk_cache() -> Check:
+    folder = default_cache()
+    while not folder.exists():
+        folder = folder.parent
+    return _disk("cache folder", folder)
+
+
+def _disk(name: str, folder: Path) -> Check:
+    free = shutil.disk_usage(folder).free
+    remedy = "" if free >= _DISK_FLOOR else f"free space on the disk of {folder}"
+    return Check(name, not remedy, f"{free / 1e9:.1f} GB free at {folder}", remedy)

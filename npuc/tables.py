@@ -1,0 +1,126 @@
+"""Tables shown on the terminal, from manifest records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.filesize import decimal
+from rich.table import Table
+
+from npuc.manifest import Agreement, Manifest
+
+if TYPE_CHECKING:
+    from npuc.verify import SourceComparison
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    return table
+
+
+def summary_lines(manifest: Manifest) -> list[str]:
+    """Returns source, device and recipe, one line each."""
+    device = manifest.device
+    return [
+        f"model    {manifest.source.get('name', '?')} (family {manifest.family})",
+        f"device   {device.name}: {device.soc}, tier {device.tier}, target {device.target}",
+        f"recipe   {manifest.recipe['name']}, npuc {manifest.npuc_version}",
+    ]
+
+
+def component_table(manifest: Manifest) -> Table:
+    """Returns one row a component and processor: sizes, and how its formats are computed."""
+    table = _table(
+        "components", "component", "role", "runs on", "weights", "arena", "code", "kernels", "formats"
+    )
+    for component in manifest.components:
+        for segment in component.segments:
+            policy = ", ".join(f"{name}: {how}" for name, how in sorted(segment.policy.items()))
+            table.add_row(
+                component.name,
+                component.role,
+                f"{segment.processor} {segment.triple}",
+                decimal(segment.weight_bytes),
+                decimal(segment.arena_bytes),
+                decimal(segment.code_bytes),
+                str(segment.kernels),
+                policy,
+            )
+    return table
+
+
+def precision_table(manifest: Manifest, *, layers: bool = False) -> Table:
+    """Returns how many layers of each modality use which format, or every layer with its reason."""
+    if layers:
+        table = _table("precision of every layer", "layer", "component", "modality", "format", "why")
+        for component in manifest.components:
+            for layer in component.layers:
+                table.add_row(layer.node, component.name, layer.modality, layer.format, layer.reason)
+        return table
+    table = _table("precision", "modality", "format", "layers")
+    counts = Counter(
+        (layer.modality, layer.format) for component in manifest.components for layer in component.layers
+    )
+    for (modality, name), count in sorted(counts.items()):
+        table.add_row(modality, name, str(count))
+    return table
+
+
+def format_error_table(manifest: Manifest) -> Table:
+    """Returns the output error of both FP8 formats, side by side for each modality."""
+    table = _table(
+        "output error of FP8, by modality", "modality", "format", "layers", "mean SQNR", "worst", "where"
+    )
+    for row in manifest.format_errors:
+        table.add_row(
+            row.modality,
+            row.format,
+            str(row.layers),
+            f"{row.mean_sqnr:.1f} dB",
+            f"{row.worst_sqnr:.1f} dB",
+            row.worst_layer,
+        )
+    return table
+
+
+def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
+    """Returns how far each binary is from its reference."""
+    title = "agreement of the binaries with the reference"
+    table = _table(title, "component", "samples", "relative error", "SQNR", "bound", "")
+    for name, agreement in agreements.items():
+        if not agreement.executed:
+            table.add_row(name, "0", "", "", agreement.bound, "[yellow]not executed[/]")
+            continue
+        table.add_row(
+            name,
+            str(agreement.samples),
+            f"{agreement.max_relative_error:.2e}",
+            "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB",
+            agreement.bound,
+            "[green]ok[/]" if agreement.passed else "[red]FAILED[/]",
+        )
+    return table
+
+
+def budget_table(manifest: Manifest) -> Table:
+    """Returns what the artifact needs beside what the device's budget allows."""
+    table = _table("budgets", "what", "needs", "budget", "unit", "basis")
+    for budget in manifest.budgets:
+        table.add_row(
+            budget.name, f"{budget.needed:.4g}", f"{budget.available:.4g}", budget.unit, budget.basis
+        )
+    return table
+
+
+def source_table(comparison: SourceComparison) -> Table:
+    """Returns how far the artifact's answers are from the source model's."""
+    table = _table("against the source model", "request", "source", "artifact", "")
+    for row in comparison.rows:
+        table.add_row(
+            row.prompt, row.source, row.artifact, "[green]same[/]" if row.same else "[yellow]differs[/]"
+        )
+    return table

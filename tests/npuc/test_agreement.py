@@ -1,0 +1,49 @@
+import math
+
+import numpy as np
+import pytest
+
+from npuc.agreement import Bound, bound_for, compare
+from npuc.recipe import Gates
+
+
+def _constant(value):
+    return lambda _feeds: {"y": np.asarray(value, np.float32)}
+
+
+def test_equal_outputs_are_exact():
+    result = compare(_constant([1, 2]), _constant([1, 2]), [{}], Bound(max_relative_error=1e-4))
+    assert result.passed
+    assert result.sqnr is None
+    assert result.max_relative_error == 0
+
+
+def test_error_is_relative_to_the_largest_value():
+    result = compare(_constant([0, 10]), _constant([1, 10]), [{}], Bound(max_relative_error=0.05))
+    assert result.max_relative_error == pytest.approx(0.1)
+    assert result.sqnr == pytest.approx(20)
+    assert not result.passed
+
+
+@pytest.mark.parametrize("bad", [[math.nan, 1], [math.inf, 1], [1, 2, 3]])
+@pytest.mark.parametrize("bound", [Bound(max_relative_error=1e9), Bound(min_sqnr=1e-9)])
+def test_nan_infinity_and_wrong_shape_never_pass(bad, bound):
+    assert not compare(_constant([1, 2]), _constant(bad), [{}], bound).passed
+
+
+def test_one_bad_sample_among_good_ones_fails():
+    outputs = iter([[1.0, 1.0], [1.0, 9.0]])
+    result = compare(
+        _constant([1, 1]),
+        lambda _feeds: {"y": np.array(next(outputs))},
+        [{}, {}],
+        Bound(max_relative_error=0.1),
+    )
+    assert not result.passed
+
+
+def test_bound_follows_the_least_precise_format():
+    gates = Gates()
+    assert bound_for(["float16", "e5m2"], "float16", gates).min_sqnr == gates.min_sqnr_fp8
+    assert bound_for(["float16"], "float16", gates).max_relative_error == gates.max_relative_error_float16
+    assert bound_for([], "float32", gates).max_relative_error == 1e-4

@@ -1,0 +1,71 @@
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from npuc.errors import ResourceError, UsageError
+from npuc.output_folder import atomic_folder
+
+
+def test_appears_whole_under_its_name(tmp_path):
+    out = tmp_path / "deep" / "out"
+    with atomic_folder(out) as folder:
+        (folder / "manifest.json").write_text("{}")
+        assert not out.exists()
+    assert [path.name for path in out.iterdir()] == ["manifest.json"]
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SystemExit])
+def test_leaves_nothing_when_interrupted(tmp_path, error):
+    with pytest.raises(error), atomic_folder(tmp_path / "out") as folder:
+        (folder / "half").write_text("x")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keeps_the_old_artifact_when_interrupted(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(out):
+        raise KeyboardInterrupt
+    assert (out / "manifest.json").read_text() == "old"
+
+
+def test_replaces_an_artifact(tmp_path):
+    out = tmp_path / "out"
+    for text in ("old", "new"):
+        with atomic_folder(out) as folder:
+            (folder / "manifest.json").write_text(text)
+    assert (out / "manifest.json").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_never_overwrites_what_is_no_artifact(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="not an artifact") as caught, atomic_folder(out):
+        pass
+    assert caught.value.exit_code == 2
+    assert (out / "thesis.txt").exists()
+
+
+def test_full_disk_is_named(tmp_path):
+    with pytest.raises(ResourceError, match="disk is full") as caught, atomic_folder(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftover_of_a_killed_run_is_removed(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    leftover = tmp_path / f".out.npuc-partial-{dead.pid}"
+    leftover.mkdir()
+    (leftover / "half").write_text("x")
+    with atomic_folder(tmp_path / "out"):
+        assert not leftover.exists()

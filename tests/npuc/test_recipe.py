@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from npuc.errors import RecipeError, StageUnavailableError
+from npuc.recipe import TIERS, Recipe, load_recipe, recipe_schema, tier_recipe
+from npuc.stages.availability import check_stages
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_tier_recipes_are_valid_and_named(tier):
+    assert tier_recipe(tier).name == tier
+
+
+def test_high_tier_uses_formats_by_modality():
+    precision = tier_recipe("high").precision
+    assert (precision.vision, precision.audio, precision.text, precision.fusion) == (
+        "e4m3",
+        "e4m3",
+        "e5m2",
+        "float16",
+    )
+
+
+def test_unknown_tier():
+    with pytest.raises(RecipeError, match="unknown tier") as caught:
+        tier_recipe("middle")
+    assert caught.value.exit_code == 2
+
+
+def test_file_extends_a_tier_and_replaces_only_what_it_names(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text('extends = "high"\nname = "mine"\n[precision]\ntext = "e4m3"\n')
+    recipe = load_recipe(path)
+    assert recipe.name == "mine"
+    assert recipe.precision.text == "e4m3"
+    assert recipe.precision.fusion == "float16"
+    assert recipe.calibration == tier_recipe("high").calibration
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[precision]\nvison = 'e4m3'\n", "precision.vison"),
+        ("[precision]\nvision = 'fp8'\n", "precision.vision"),
+        ("[calibration]\nsamples = 0\n", "calibration.samples"),
+        ("version = 2\n", "version"),
+        ("[precision\n", "not valid TOML"),
+        ("[distill]\nparams = 'small'\n", "distill.params"),
+    ],
+)
+def test_bad_recipe_names_the_key(tmp_path, text, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe(path)
+    assert caught.value.exit_code == 2
+    assert str(path) in str(caught.value)
+
+
+def test_missing_recipe(tmp_path):
+    with pytest.raises(RecipeError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "none.toml")
+
+
+def test_schema_describes_every_top_level_key():
+    schema = recipe_schema()
+    json.dumps(schema)
+    assert set(schema["properties"]) == set(Recipe.model_fields)
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("tier", "stage"), [("mid", "prune"), ("low", "distill")])
+def test_tiers_name_the_stage_that_is_absent(tier, stage):
+    with pytest.raises(StageUnavailableError, match=f"`{stage}`") as caught:
+        check_stages(tier_recipe(tier))
+    assert caught.value.exit_code == 3
+
+
+def test_high_tier_needs_no_absent_stage():
+    check_stages(tier_recipe("high"))
