@@ -38,10 +38,24 @@ class Bound:
             return False
         return self.min_sqnr is None or sqnr is None or sqnr >= self.min_sqnr
 
+    @classmethod
+    def parse(cls, text: str) -> Bound:
+        """Reads back what `str` wrote.
+
+        Raises:
+            ValueError: The text is no bound.
+        """
+        kind, _, rest = text.partition(" >= " if ">=" in text else " <= ")
+        if kind == "SQNR":
+            return cls(min_sqnr=float(rest.removesuffix(" dB")))
+        if kind == "relative error":
+            return cls(max_relative_error=float(rest))
+        raise ValueError(f"not a bound: {text!r}")
+
     def __str__(self) -> str:
         if self.min_sqnr is not None:
             return f"SQNR >= {self.min_sqnr:g} dB"
-        return f"relative error <= {self.max_relative_error:g}"
+        return f"relative error <= {self.max_relative_error:g}" if self.max_relative_error else "reported"
 
 
 def bound_for(formats: Iterable[str], base: str, gates: Gates) -> Bound:

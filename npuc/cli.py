@@ -28,7 +28,7 @@ INTERNAL_ERROR = 70
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(npuc_version(), prog_name="npuc")
 def cli() -> None:
-    """Compiles a multimodal model into verified artifacts for mobile NPUs.
+    r"""Compiles a multimodal model into verified artifacts for mobile NPUs.
 
     \b
     npuc compile demo --device galaxy-s25 -o build/galaxy-s25

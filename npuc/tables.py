@@ -116,11 +116,16 @@ def budget_table(manifest: Manifest) -> Table:
     return table
 
 
-def source_table(comparison: SourceComparison) -> Table:
-    """Returns how far the artifact's answers are from the source model's."""
-    table = _table("against the source model", "request", "source", "artifact", "")
+def source_tables(comparison: SourceComparison) -> list[Table]:
+    """Returns how far the artifact is from the source model: by component, and by answers."""
+    differences = _table(
+        "against the source model: what precision costs", "component", "relative error", "SQNR"
+    )
+    for name, agreement in comparison.components.items():
+        sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
+        differences.add_row(name, f"{agreement.max_relative_error:.2e}", sqnr)
+    answers = _table("against the source model: answers", "request", "source", "artifact", "")
     for row in comparison.rows:
-        table.add_row(
-            row.prompt, row.source, row.artifact, "[green]same[/]" if row.same else "[yellow]differs[/]"
-        )
-    return table
+        mark = "[green]same[/]" if row.same else "[yellow]differs[/]"
+        answers.add_row(row.prompt, row.source, row.artifact, mark)
+    return [differences, answers]

@@ -14,7 +14,7 @@ from rich.console import Console
 def verify_command(artifact: Path, against: str | None) -> int:
     """Checks ARTIFACT. Exit code 1 where a file was changed or a binary disagrees with its reference."""
     from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
-    from npuc.tables import agreement_table, source_table
+    from npuc.tables import agreement_table, source_tables
     from npuc.verify import compare_with_source, verify_binaries
 
     console = Console()
@@ -28,7 +28,9 @@ def verify_command(artifact: Path, against: str | None) -> int:
     passed = all(agreement.passed for agreement in agreements.values())
     if against is not None:
         comparison = compare_with_source(opened, against)
-        console.print(source_table(comparison))
+        console.print(*source_tables(comparison))
+        if not comparison.same_source:
+            console.print("the model's files are not those the artifact was made from", style="bold red")
         passed = passed and comparison.passed
     console.print("verified" if passed else "NOT verified", style="bold green" if passed else "bold red")
     return 0 if passed else 1

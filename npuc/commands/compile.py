@@ -1,0 +1,67 @@
+"""`npuc compile`: from a model to a verified artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
+from npuc.recipe import TIERS
+
+
+@click.command("compile")
+@click.argument("model")
+@click.option("--device", help="Device id (see `npuc devices`), or a TOML file with a device of your own.")
+@click.option("--tier", type=click.Choice(TIERS), help="Recipe to use; with --target also picks the device.")
+@click.option(
+    "--target", type=click.Choice(("snapdragon", "mediatek", "arm", "apple")), help="Family of devices."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the artifact."
+)
+@click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file; replaces the tier's.")
+@click.option(
+    "--dump-ir", type=click.Path(path_type=Path), help="Folder for the graph after each pass, with times."
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def compile_command(
+    model: str,
+    device: str | None,
+    tier: str | None,
+    target: str | None,
+    output: Path,
+    recipe: Path | None,
+    dump_ir: Path | None,
+    quiet: bool,
+) -> None:
+    """Compiles MODEL for a device and executes the result before it is written.
+
+    MODEL is `demo` (the bundled trained model), a Hugging Face folder, `file.py:function` (returns a torch module and
+    example inputs), a `.pt2` file or an `.onnx` file.
+    """
+    from npuc.api import compile_model  # imports torch and TVM; `npuc --help` should not
+    from npuc.tables import agreement_table, format_error_table
+
+    console = Console(stderr=True)
+    reporter: ProgressReporter = SilentReporter() if quiet else ConsoleReporter(console)
+    artifact = compile_model(
+        model,
+        device=device,
+        tier=tier,
+        target=target,
+        out=output,
+        recipe=recipe,
+        dump_ir=dump_ir,
+        reporter=reporter,
+    )
+    if quiet:
+        return
+    manifest = artifact.manifest
+    if manifest.format_errors:
+        console.print(format_error_table(manifest))
+    console.print(agreement_table({c.name: s.agreement for c in manifest.components for s in c.segments}))
+    console.print(
+        f"{output}: {manifest.device.name}, every figure in {output / 'report.html'}", highlight=False
+    )

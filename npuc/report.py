@@ -1,0 +1,49 @@
+"""The report of a compile: one HTML file without scripts or outside references, made from the manifest alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.filesize import decimal
+
+from npuc.manifest import Manifest
+
+REPORT_NAME = "report.html"
+_BAR_FULL_SCALE = 50.0  # dB that fill a bar: beyond it FP8 differences are invisible in any task
+
+
+def write_report(manifest: Manifest, folder: Path) -> None:
+    """Writes `report.html`.
+
+    Args:
+        manifest: What is reported.
+        folder: Of the artifact.
+    """
+    environment = Environment(
+        loader=PackageLoader("npuc"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["size"] = lambda value: decimal(int(value))
+    environment.filters["bar"] = lambda decibels: round(
+        100 * max(0.0, min(decibels, _BAR_FULL_SCALE)) / _BAR_FULL_SCALE
+    )
+    counts = Counter(
+        (layer.modality, layer.format) for component in manifest.components for layer in component.layers
+    )
+    text = environment.get_template("report.html.j2").render(
+        manifest=manifest, layer_counts=sorted(counts.items()), policies=_policies(manifest)
+    )
+    (folder / REPORT_NAME).write_text(text, "utf-8")
+
+
+def _policies(manifest: Manifest) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for component in manifest.components:
+        for segment in component.segments:
+            merged.update(segment.policy)
+    return dict(sorted(merged.items()))

@@ -1,0 +1,125 @@
+"""Executes an artifact's binaries against their references, and the references against the source model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from exporter.families import FAMILIES
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Component, Executor, Feeds, Program, Request
+from exporter.sources import open_source
+from npuc.agreement import Bound, compare
+from npuc.artifact import MODEL_FOLDER, Artifact
+from npuc.manifest import Agreement, ComponentRecord
+from npuc.recipe import Recipe
+from npuc.samples import load_samples
+from npuc.stages.capture import capture_options
+
+_ANSWER_REQUESTS = 4  # enough to see a broken loop; accuracy on a test set is a benchmark's business
+_ANSWER_TOKENS = 8
+
+
+def verify_binaries(artifact: Artifact) -> dict[str, Agreement]:
+    """Runs every binary on the artifact's samples and compares it with its reference graph.
+
+    Returns:
+        Component name → agreement, measured now, against the bound stated in the manifest.
+    """
+    samples = load_samples(artifact.folder / MODEL_FOLDER)
+    return {
+        component.name: _verify_component(artifact, component, samples.get(component.name, []))
+        for component in artifact.manifest.components
+    }
+
+
+def _verify_component(artifact: Artifact, component: ComponentRecord, feeds: list[Feeds]) -> Agreement:
+    recorded = component.segments[0].agreement
+    if component.segments[0].executable is None:
+        return recorded
+    bound = Bound.parse(recorded.bound)
+    with artifact.emulated(component) as candidate:
+        return compare(artifact.reference(component), candidate, feeds, bound)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnswerRow:
+    """What the source and the artifact replied to one request."""
+
+    prompt: str
+    source: str
+    artifact: str
+
+    @property
+    def same(self) -> bool:
+        """Whether the answers are equal."""
+        return self.source == self.artifact
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceComparison:
+    """An artifact beside the model it claims to be made from.
+
+    Attributes:
+        same_source: Whether the source's files have the checksums recorded in the manifest.
+        components: Component name → difference between the source graph and the artifact's reference graph, given
+            the same inputs: what precision costs.
+        rows: Answers of both to the same requests; the artifact's by its binaries.
+    """
+
+    same_source: bool
+    components: Mapping[str, Agreement]
+    rows: tuple[AnswerRow, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the artifact was made from this model."""
+        return self.same_source
+
+
+def compare_with_source(artifact: Artifact, model: str) -> SourceComparison:
+    """Captures the source again and compares it with the artifact.
+
+    Args:
+        artifact: Opened artifact.
+        model: What `npuc compile` was given.
+    """
+    recipe = Recipe.model_validate(artifact.manifest.recipe)
+    program = open_source(model, capture_options(recipe))
+    samples = load_samples(artifact.folder / MODEL_FOLDER)
+    source = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
+    components = {
+        record.name: compare(
+            _cast_inputs(source[record.name], program.components[record.name]),
+            artifact.reference(record),
+            samples.get(record.name, []),
+            Bound(),
+        )
+        for record in artifact.manifest.components
+        if record.name in source
+    }
+    same = program.provenance.get("files") == artifact.manifest.source.get("files")
+    return SourceComparison(same, components, _answers(artifact, program, source))
+
+
+def _cast_inputs(executor: Executor, component: Component) -> Executor:
+    dtypes = {spec.name: spec.numpy_dtype for spec in component.inputs}
+    return lambda feeds: executor({name: feeds[name].astype(dtype) for name, dtype in dtypes.items()})
+
+
+def _answers(artifact: Artifact, program: Program, source: Mapping[str, Executor]) -> tuple[AnswerRow, ...]:
+    signatures = {name: component.inputs for name, component in program.components.items()}
+    runner = FAMILIES[program.family].runner(program.settings, program.assets, signatures)
+    rows = []
+    reference = any(component.segments[0].executable is None for component in artifact.manifest.components)
+    with artifact.executors(reference=reference) as executors:
+        for request in _spread(program.requests):
+            expected = runner.generate(source, request, _ANSWER_TOKENS).text
+            actual = artifact.runner().generate(executors, request, _ANSWER_TOKENS).text
+            rows.append(AnswerRow(request.prompt, expected, actual))
+    return tuple(rows)
+
+
+def _spread(requests: tuple[Request, ...]) -> tuple[Request, ...]:
+    step = max(1, len(requests) // _ANSWER_REQUESTS)
+    return requests[::step][:_ANSWER_REQUESTS]
