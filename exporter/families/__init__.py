@@ -1,0 +1,1 @@
+"""Model families npuc can capture, each an adapter from a checkpoint folder to a program."""

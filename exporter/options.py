@@ -1,0 +1,55 @@
+"""Choices that fix a captured program's static shapes and base type."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import onnx_ir as ir
+
+from exporter.errors import SourceError
+
+BASE_DTYPES = {"float32": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16}
+"""Element types a program can be captured in, by the name users write."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptureOptions:
+    """What the user may choose when a model is captured.
+
+    Attributes:
+        image_size: (height, width) in pixels that every picture is resized to; the vision encoder's grid is fixed.
+        prefill_length: Tokens S of one prefill chunk; a longer prompt runs in several chunks.
+        cache_length: Tokens C the KV cache holds: prompt and answer together.
+        dtype: Base element type of the graphs, "float32" or "float16".
+        seed: Seeds synthetic calibration requests.
+        requests: Number of synthetic calibration requests, where the source has none of its own.
+        trust_factory: The user named a Python file to be run (`file.py:function`).
+    """
+
+    image_size: tuple[int, int] = (512, 512)
+    prefill_length: int = 128
+    cache_length: int = 1024
+    dtype: str = "float32"
+    seed: int = 0
+    requests: int = 4
+    trust_factory: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in BASE_DTYPES:
+            raise SourceError(
+                "the capture type is not supported",
+                received=repr(self.dtype),
+                remedy=f"use one of {', '.join(BASE_DTYPES)}",
+            )
+        for field in ("prefill_length", "cache_length", "requests"):
+            if getattr(self, field) < 1:
+                raise SourceError(f"{field} must be 1 or more", received=str(getattr(self, field)))
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise SourceError(
+                "image_size must be (height, width) in pixels, each 1 or more", received=str(self.image_size)
+            )
+
+    @property
+    def ir_dtype(self) -> ir.DataType:
+        """The base element type as ONNX knows it."""
+        return BASE_DTYPES[self.dtype]
