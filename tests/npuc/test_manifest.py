@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from npuc.errors import ArtifactError
+from npuc.manifest import MANIFEST_NAME, Manifest, read_manifest
+from npuc.recipe import tier_recipe
+from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
+
+
+@pytest.fixture
+def manifest():
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        npuc_version=npuc_version(),
+        tool_versions=tool_versions(),
+        source={"name": "demo"},
+        family="generic",
+        settings={},
+        assets=("assets/tokenizer.json",),
+        device={"id": "d", "name": "D", "soc": "S", "tier": "high", "target": "arm"},
+        recipe=tier_recipe("high").model_dump(mode="json"),
+        components=(),
+        subnetworks=("full",),
+        format_errors=(),
+        budgets=(),
+        files={},
+    )
+
+
+def test_round_trip(tmp_path, manifest):
+    manifest.write(tmp_path)
+    assert read_manifest(tmp_path) == manifest
+
+
+def test_no_manifest(tmp_path):
+    with pytest.raises(ArtifactError, match="not an artifact") as caught:
+        read_manifest(tmp_path)
+    assert caught.value.exit_code == 1
+
+
+def test_not_json(tmp_path):
+    (tmp_path / MANIFEST_NAME).write_text("{")
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_manifest(tmp_path)
+
+
+def test_another_version_is_named(tmp_path, manifest):
+    values = manifest.model_dump(mode="json") | {"schema_version": SCHEMA_VERSION + 1, "npuc_version": "9.9"}
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(values))
+    with pytest.raises(ArtifactError, match=r"another version of npuc \(9\.9\)") as caught:
+        read_manifest(tmp_path)
+    assert caught.value.exit_code == 1
+    assert "install npuc 9.9" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "a/../../b", "a\\b", ""])
+def test_paths_that_leave_the_artifact_are_refused(tmp_path, manifest, path):
+    values = manifest.model_dump(mode="json") | {"assets": [path]}
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(values))
+    with pytest.raises(ArtifactError, match="path leaves the artifact"):
+        read_manifest(tmp_path)
+
+
+def test_unknown_key_is_damage(tmp_path, manifest):
+    values = manifest.model_dump(mode="json") | {"extra": 1}
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(values))
+    with pytest.raises(ArtifactError, match="extra"):
+        read_manifest(tmp_path)
