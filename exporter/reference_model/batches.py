@@ -1,0 +1,147 @@
+"""Endless training batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from exporter.reference_model.augmentation import mask_spectrogram, vary_clip, warp_digit
+from exporter.reference_model.corpus import Corpus
+from exporter.reference_model.examples import place_digits
+from exporter.reference_model.preprocessor import Float32, Int64, Preprocessor
+from exporter.reference_model.questions import Kind, draw_question, drop_words, solve
+from exporter.reference_model.splits import Split
+from exporter.reference_model.tokenizer import END, START
+
+IGNORED = -100
+"""Target of padding; `torch.nn.functional.cross_entropy` leaves it out by default."""
+
+ANSWER_LENGTH = 4
+"""Tokens of the longest answer: three digits and the end."""
+
+_WORD_DROPOUT = 0.08
+_QUESTIONS_PER_PAIR = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """P pairs of a picture and a sound, and the same number of questions on each pair, Q in all, in the pairs' order.
+
+    Attributes:
+        pixels: [P, 1, height, width].
+        mel: [P, mel_bins, frames].
+        shown: [P], number shown.
+        said: [P], number said.
+        question_ids: [Q, text_length].
+        question_masks: [Q, 1, 1, text_length].
+        inputs: [Q, ANSWER_LENGTH], start token and answer.
+        targets: [Q, ANSWER_LENGTH], answer and end token, then `IGNORED`.
+    """
+
+    pixels: Float32
+    mel: Float32
+    shown: Int64
+    said: Int64
+    question_ids: Int64
+    question_masks: Float32
+    inputs: Int64
+    targets: Int64
+
+
+class BatchSource:
+    """Draws batches from augmented variants of a corpus that are computed once.
+
+    Args:
+        corpus: Digits and clips to train on.
+        preprocessor: Makes pixels and spectrograms.
+        tokenizer: Makes token ids.
+        pairs: Picture and sound pairs in a batch.
+        variants: Augmented variants of each digit and clip; the first is the original.
+        seed: Of everything drawn.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        preprocessor: Preprocessor,
+        tokenizer: Tokenizer,
+        *,
+        pairs: int,
+        variants: int,
+        seed: int,
+    ) -> None:
+        self._preprocessor = preprocessor
+        self._tokenizer = tokenizer
+        self._pairs = pairs
+        self._rng = np.random.default_rng(seed)
+        self._digits = self._augment_digits(corpus, variants)
+        self._mel = self._augment_clips(corpus, variants)
+        self._said = np.tile(corpus.clip_numbers, variants)
+        self._by_digit = [
+            np.flatnonzero(np.tile(corpus.digit_labels, variants) == digit) for digit in range(10)
+        ]
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            yield self._draw()
+
+    def _augment_digits(self, corpus: Corpus, variants: int) -> npt.NDArray[np.uint8]:
+        warped = [warp_digit(digit, self._rng) for _ in range(variants - 1) for digit in corpus.digit_images]
+        return np.stack([*corpus.digit_images, *warped])
+
+    def _augment_clips(self, corpus: Corpus, variants: int) -> Float32:
+        clips = [corpus.clip(i) for i in range(len(corpus.clip_numbers))]
+        clips += [vary_clip(clip, self._rng) for _ in range(variants - 1) for clip in clips]
+        log_mel = self._preprocessor.audio
+        return np.stack([log_mel(clip, log_mel.sample_rate) for clip in clips])
+
+    def _draw(self) -> Batch:
+        rng = self._rng
+        clips = rng.integers(0, len(self._said), self._pairs)
+        shown = rng.integers(10, 100, self._pairs)
+        mel = self._mel[clips]
+        mask_spectrogram(mel, rng)
+        said = self._said[clips]
+        pixels = np.stack([self._draw_pixels(int(number)) for number in shown])
+        return Batch(pixels, mel, shown, said, *self._draw_questions(shown, said))
+
+    def _draw_pixels(self, number: int) -> Float32:
+        left, right = (self._draw_digit(digit) for digit in divmod(number, 10))
+        settings = self._preprocessor.image
+        canvas = place_digits(left, right, self._rng).astype(np.float32) / 255
+        return ((canvas - settings.mean) / settings.std)[None].astype(np.float32)
+
+    def _draw_digit(self, digit: int) -> npt.NDArray[np.uint8]:
+        candidates = self._by_digit[digit]
+        return self._digits[candidates[int(self._rng.integers(len(candidates)))]]
+
+    def _draw_questions(self, shown: Int64, said: Int64) -> tuple[Int64, Float32, Int64, Int64]:
+        rows = []
+        for pair in range(self._pairs):
+            for kind in self._draw_kinds():
+                question = drop_words(draw_question(kind, Split.TRAIN, self._rng), _WORD_DROPOUT, self._rng)
+                answer = str(solve(kind, int(shown[pair]), int(said[pair])))
+                ids, mask = self._preprocessor.question(self._tokenizer, question)
+                rows.append((ids, mask, *encode_answer(self._tokenizer, answer)))
+        ids, masks, inputs, targets = (np.stack(column) for column in zip(*rows, strict=True))
+        return ids, masks, inputs, targets
+
+    def _draw_kinds(self) -> list[Kind]:
+        # sums and differences are learned last, so every pair is asked for both
+        others = [kind for kind in Kind if kind not in (Kind.SUM, Kind.DIFFERENCE)]
+        chosen = self._rng.permutation(len(others))[: _QUESTIONS_PER_PAIR - 2]
+        return [Kind.SUM, Kind.DIFFERENCE, *(others[i] for i in chosen)]
+
+
+def encode_answer(tokenizer: Tokenizer, answer: str) -> tuple[Int64, Int64]:
+    """Returns decoder inputs and targets of an answer, [ANSWER_LENGTH] each."""
+    digits = tokenizer.encode(answer).ids
+    inputs = np.full(ANSWER_LENGTH, tokenizer.token_to_id(END), np.int64)
+    targets = np.full(ANSWER_LENGTH, IGNORED, np.int64)
+    inputs[: len(digits) + 1] = [tokenizer.token_to_id(START), *digits]
+    targets[: len(digits) + 1] = [*digits, tokenizer.token_to_id(END)]
+    return inputs, targets

@@ -1,0 +1,152 @@
+"""Building blocks of the reference model. Attention is spelled out, so that it exports to plain matmuls."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head scaled dot-product attention (Vaswani et al., 2017, section 3.2).
+
+    Args:
+        width: Channels of the tokens.
+        heads: Divides `width`.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.head_dim = width // heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
+
+    def project(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns keys and values [b, heads, m, head_dim] of a context [b, m, width]."""
+        return self._split(self.key(context)), self._split(self.value(context))
+
+    def attend(self, tokens: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Lets tokens [b, n, width] look at keys and values; the additive mask broadcasts to [b, heads, n, m]."""
+        queries = self._split(self.query(tokens)) * self.head_dim**-0.5
+        scores = torch.matmul(queries, keys.transpose(-1, -2))
+        if mask is not None:
+            scores = scores + mask
+        mixed = torch.matmul(torch.softmax(scores, dim=-1), values)
+        return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def forward(self, tokens: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Lets tokens [b, n, width] look at a context [b, m, width]."""
+        keys, values = self.project(context)
+        return self.attend(tokens, keys, values, mask)
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        return tokens.unflatten(2, (self.heads, self.head_dim)).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with GELU in between, applied to every token."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Maps [b, n, width] to the same shape."""
+        return self.down(nn.functional.gelu(self.up(tokens)))  # type: ignore[no-any-return]
+
+
+class EncoderBlock(nn.Module):
+    """Pre-norm transformer block: self-attention, then feed-forward."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, hidden)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Maps [b, n, width] to the same shape."""
+        normed = self.attention_norm(tokens)
+        tokens = tokens + self.attention(normed, normed, mask)
+        return tokens + self.mlp(self.mlp_norm(tokens))  # type: ignore[no-any-return]
+
+
+class FusionBlock(nn.Module):
+    """Pre-norm block in which question tokens look at each other, then across at picture and sound."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.cross_norm = nn.LayerNorm(width)
+        self.cross_attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, hidden)
+
+    def forward(self, tokens: Tensor, senses: Tensor, mask: Tensor) -> Tensor:
+        """Lets questions look at what they are asked on.
+
+        Args:
+            tokens: Question tokens [b, t, width].
+            senses: The tokens of picture and sound, [b, m, width]; or [b / q, m, width] where q questions in a row are
+                asked on the same picture and sound.
+            mask: Additive, [b, 1, 1, t].
+
+        Returns:
+            [b, t, width].
+        """
+        normed = self.attention_norm(tokens)
+        tokens = tokens + self.attention(normed, normed, mask)
+        tokens = tokens + self._look_across(self.cross_norm(tokens), senses)
+        return tokens + self.mlp(self.mlp_norm(tokens))  # type: ignore[no-any-return]
+
+    def _look_across(self, tokens: Tensor, senses: Tensor) -> Tensor:
+        if len(tokens) == len(senses):
+            return self.cross_attention(tokens, senses)  # type: ignore[no-any-return]
+        # attention treats each query token on its own, so questions on one scene may stand side by side
+        side_by_side = tokens.reshape(len(senses), -1, tokens.shape[-1])
+        return self.cross_attention(side_by_side, senses).reshape(tokens.shape)  # type: ignore[no-any-return]
+
+
+class DecoderBlock(nn.Module):
+    """Pre-norm block: cached self-attention over the answer, cross-attention to the memory, feed-forward."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.cross_norm = nn.LayerNorm(width)
+        self.cross_attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, hidden)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        past: tuple[Tensor, Tensor],
+        mask: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Runs S answer tokens against a cache of C rows.
+
+        Args:
+            tokens: [b, S, width].
+            past: Cached keys and values, [b, heads, C, head_dim] each.
+            mask: Additive, [b or 1, 1, S, C + S]; columns are the cache, then the new tokens.
+            memory: [b, t, width].
+            memory_mask: Additive, [b or 1, 1, 1, t].
+
+        Returns:
+            Tokens, and the keys and values of the S new rows.
+        """
+        normed = self.attention_norm(tokens)
+        new_keys, new_values = self.attention.project(normed)
+        keys, values = torch.cat([past[0], new_keys], dim=2), torch.cat([past[1], new_values], dim=2)
+        tokens = tokens + self.attention.attend(normed, keys, values, mask)
+        tokens = tokens + self.cross_attention(self.cross_norm(tokens), memory, memory_mask)
+        return tokens + self.mlp(self.mlp_norm(tokens)), (new_keys, new_values)
