@@ -100,7 +100,9 @@ def load_device(path: Path) -> Device:
 def format_profiles() -> tuple[str, ...]:
     """Returns the names that `formats.cpu` and `formats.npu` may refer to, sorted."""
     entries = _folder().joinpath("formats").iterdir()
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml")))
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
+    )
 
 
 def _folder() -> Traversable:
@@ -194,5 +196,7 @@ def _keys_beside(location: tuple[str, ...]) -> tuple[str, ...]:
     for part in location[:-1]:
         annotation = model.model_fields[part].annotation
         choices = (annotation, *get_args(annotation))
-        model = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
+        model = next(
+            choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)
+        )
     return tuple(model.model_fields)

@@ -30,7 +30,18 @@ GIBIBYTE = 1 << 30
 _ESTIMATE = "estimate: "
 _LEAST_REASON = 20
 
-UNEMULATED_FEATURES = ("sme2", "fp8", "fp8dot2", "fp8dot4", "fp8fma", "mops", "v8.8a", "v8.9a", "v9.3a", "v9.4a")
+UNEMULATED_FEATURES = (
+    "sme2",
+    "fp8",
+    "fp8dot2",
+    "fp8dot4",
+    "fp8fma",
+    "mops",
+    "v8.8a",
+    "v8.9a",
+    "v9.3a",
+    "v9.4a",
+)
 """LLVM features a catalogue entry may not switch on.
 
 npuc executes every CPU binary it ships under `qemu-aarch64 -cpu max`. Version 7.2 stops with SIGILL at SME2 and at
@@ -115,7 +126,9 @@ class Soc(_Section):
 
 def _emulated(feature: str) -> str:
     if feature.startswith("+") and feature[1:] in UNEMULATED_FEATURES:
-        raise ValueError(f"{feature} cannot be executed by qemu-aarch64 7.2, so npuc could not verify the binary")
+        raise ValueError(
+            f"{feature} cannot be executed by qemu-aarch64 7.2, so npuc could not verify the binary"
+        )
     return feature
 
 
@@ -163,7 +176,7 @@ class FormatPolicy(_Section):
 
     Attributes:
         support: `native`: computed in that format. `storage`: kept in it in flash and memory, computed in another
-            float format. `requantised`: rewritten into another format by a stated rule before the vendor's
+            format. `requantised`: rewritten into another format by a stated rule before the vendor's
             compiler sees it, so that flash and memory hold the other format. `refused`: a compile error.
         computes_in: The other format of `storage` and `requantised`.
         reason: One line for the report.

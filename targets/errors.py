@@ -1,4 +1,4 @@
-"""Errors of the targets: devices, legality, lowering and emulated execution."""
+"""Errors of the targets: what cannot be lowered, which tool is missing, which binary failed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from exporter.errors import DiagnosticError
 
 
 class TargetError(DiagnosticError):
-    """The target cannot do what is asked (exit code 3: model or target not supported)."""
+    """The component or device cannot be served by this target (exit code 3)."""
 
     exit_code = 3
+
+
+class ToolError(TargetError):
+    """A program of the environment is missing or failed (exit code 4); the remedy names its install command."""
+
+    exit_code = 4
+
+
+class ExecutionError(TargetError):
+    """An emitted binary crashed, timed out or wrote too little (exit code 1: it must not ship)."""
+
+    exit_code = 1
 
 
 class UnknownDeviceError(TargetError):

@@ -1,0 +1,73 @@
+"""Rows for `npuc devices`: the catalogue as data, without any layout."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from pydantic import BaseModel
+
+from targets.device import GIBIBYTE, TIERS, Device, Figure, FormatName, Identifier
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceRow:
+    """One device in the table.
+
+    Attributes:
+        id: Name on the command line.
+        name: Name for people.
+        soc: Market name and part number of the chip.
+        tier: Tier of the recipe that is used.
+        target: Back end.
+        native_formats: Formats the NPU computes in; the CPU's where the NPU is not used.
+        storage_formats: Formats that stay as they are in flash and memory but are computed in another one.
+        ram_budget_gib: RAM a model may use, GiB.
+        sources: Distinct sources of the figures that are not estimates, sorted.
+        estimates: Number of figures nobody published or measured.
+    """
+
+    id: str
+    name: str
+    soc: str
+    tier: str
+    target: str
+    native_formats: tuple[FormatName, ...]
+    storage_formats: tuple[FormatName, ...]
+    ram_budget_gib: float
+    sources: tuple[str, ...]
+    estimates: int
+
+
+def device_rows(devices: Iterable[Device]) -> tuple[DeviceRow, ...]:
+    """Returns one row a device, from the high tier to the low one, then by id."""
+    ordered = sorted(devices, key=lambda device: (TIERS.index(device.tier), device.id))
+    return tuple(_row(device) for device in ordered)
+
+
+def figures(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Figure | Identifier]]:
+    """Yields every sourced value of a device with its key, such as `memory.bandwidth`, in file order."""
+    for name, value in section:
+        key = f"{prefix}{name}"
+        if isinstance(value, Figure | Identifier):
+            yield key, value
+        elif isinstance(value, BaseModel):
+            yield from figures(value, f"{key}.")
+
+
+def _row(device: Device) -> DeviceRow:
+    sourced = [value for _, value in figures(device)]
+    npu = device.formats.npu
+    formats = npu if npu.supported_as("native") else device.formats.cpu
+    return DeviceRow(
+        id=device.id,
+        name=device.name,
+        soc=f"{device.soc.name} ({device.soc.model})",
+        tier=device.tier,
+        target=device.target,
+        native_formats=formats.supported_as("native"),
+        storage_formats=formats.supported_as("storage"),
+        ram_budget_gib=device.budgets.ram_bytes.value / GIBIBYTE,
+        sources=tuple(sorted({value.source for value in sourced if not value.is_estimate})),
+        estimates=sum(value.is_estimate for value in sourced),
+    )
