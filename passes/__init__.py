@@ -1,1 +1,1 @@
-"""Rewrites of ONNX programs: normalisation, precision, calibration, layout."""
+"""Graph rewrites: normalisation, precision and FP8 quantisation, one rewrite a file."""

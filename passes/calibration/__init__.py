@@ -1,0 +1,1 @@
+"""Calibration: observing activations and choosing their FP8 scales, one method a file."""

@@ -1,0 +1,67 @@
+"""Evaluates nodes whose inputs are small constants."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
+from onnxscript.optimizer._constant_folding import FoldConstantsPass
+
+from passes.remark import Remark
+from passes.rewrite import is_op
+
+
+class FoldConstants(ir.passes.InPlacePass):
+    """Folds constants and lifts the results to initializers named `<component>/…`.
+
+    Weights are left alone: an input beyond the limit is never read.
+
+    Args:
+        component: Name of the component; constants of a component are not shared with others.
+        input_limit: Largest input in bytes that may be read.
+        output_limit: Largest result in bytes that may be stored.
+
+    Attributes:
+        remarks: Always empty; nothing is decided here.
+    """
+
+    def __init__(self, component: str, input_limit: int = 8 << 10, output_limit: int = 256 << 10) -> None:
+        self.remarks: list[Remark] = []
+        self._component = component
+        self._input_limit = input_limit
+        self._output_limit = output_limit
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Folds until nothing is left to fold."""
+        before = set(model.graph.initializers)
+        folder = FoldConstantsPass(
+            shape_inference=False,
+            input_size_limit=self._input_limit,
+            output_size_limit=self._output_limit,
+            should_fold=self._may_fold,
+        )
+        modified = folder(model).modified
+        lifted = LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        self._prefix_new(model.graph, before)
+        return ir.passes.PassResult(model, bool(modified or lifted.modified))
+
+    def _may_fold(self, node: ir.Node) -> bool | None:
+        """Refuses weights (the folder would transpose them whatever their size) and quantised constants."""
+        if is_op(node, "QuantizeLinear", "DequantizeLinear"):
+            return False
+        tensors = (ir.convenience.get_const_tensor(value) for value in node.inputs if value is not None)
+        read = max((tensor.nbytes for tensor in tensors if tensor is not None), default=0)
+        return False if read > self._input_limit else None
+
+    def _prefix_new(self, graph: ir.Graph, before: set[str]) -> None:
+        prefix = f"{self._component}/"
+        for name in sorted(set(graph.initializers) - before):
+            value = graph.initializers[name]
+            if name.startswith(prefix):
+                continue
+            del graph.initializers[name]
+            value.name = prefix + name
+            tensor = value.const_value
+            if tensor is not None and tensor.nbytes <= self._output_limit:
+                value.const_value = ir.tensor(np.asarray(tensor.numpy()), dtype=tensor.dtype, name=value.name)
+            graph.register_initializer(value)

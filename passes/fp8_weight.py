@@ -1,0 +1,104 @@
+"""A weight as FP8 codes and per-channel scales, both computed from blocks of rows when they are written."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+import torch
+
+from exporter.lazy_tensor import BlockwiseTensor, read_rows, row_blocks, static_shape
+from exporter.program import Array
+from passes.errors import PassError
+from passes.fp8 import encode, scales_for
+from passes.lazy_tensor import TRANSPOSE_BLOCK_BYTES, transpose_source
+from passes.precision import Format
+
+_CACHE_ELEMENTS = 1 << 18
+"""Elements encoded at a time: 1 MiB of float32 stays in the second-level cache (1.24 against 0.40 GB/s)."""
+
+
+def quantised_weight(
+    weight: ir.TensorProtocol, fmt: Format, axis: int, scale_dtype: ir.DataType, name: str
+) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
+    """Returns codes and scales of a weight; nothing is read before they are.
+
+    Args:
+        weight: Float weight.
+        fmt: E4M3 or E5M2.
+        axis: Axis of the output channels, the first or the last.
+        scale_dtype: FLOAT16 or FLOAT.
+        name: Name of the weight; the results are `<name>.<format>` and `<name>.<format>.scale`.
+
+    Returns:
+        Codes of the weight's shape, and scales [channels].
+    """
+    shape = static_shape(weight)
+
+    @functools.cache
+    def scales() -> npt.NDArray[Any]:
+        try:
+            return scales_for(channel_absmax(weight, axis), fmt, scale_dtype.numpy())
+        except ValueError as error:
+            raise PassError(str(error), where=name, remedy="check the checkpoint") from error
+
+    def read(start: int, stop: int) -> Array:
+        block = read_rows(weight, start, stop)
+        per_row = scales()[start:stop].reshape(-1, *[1] * (len(shape) - 1)) if axis == 0 else None
+        return _encode_rows(block, scales() if per_row is None else per_row, fmt)
+
+    codes = BlockwiseTensor(
+        read, fmt.onnx, shape, name=f"{name}.{fmt.value}", block_bytes=TRANSPOSE_BLOCK_BYTES // 2
+    )
+    scale_name = f"{name}.{fmt.value}.scale"
+    lazy_scales = ir.LazyTensor(
+        lambda: ir.tensor(scales(), dtype=scale_dtype, name=scale_name),
+        dtype=scale_dtype,
+        shape=ir.Shape([shape[axis]]),
+        name=scale_name,
+        cache=True,
+    )
+    return codes, lazy_scales
+
+
+def channel_absmax(weight: ir.TensorProtocol, axis: int) -> npt.NDArray[np.float32]:
+    """Returns the largest magnitude of each output channel, NaN or infinity where there is one.
+
+    Works on the bits: for IEEE floats without sign, integer order is numeric order (9.2 against 0.13 GB/s for
+    numpy's float16 arithmetic).
+
+    Args:
+        weight: float16, bfloat16 or float32 of rank ≥ 2.
+        axis: The first or the last axis.
+    """
+    source = transpose_source(weight)
+    if source is not None and axis != 0:
+        return channel_absmax(source, 0)
+    bits = np.dtype(f"u{weight.dtype.itemsize}")
+    magnitude = bits.type((1 << (8 * bits.itemsize - 1)) - 1)
+    largest: list[npt.NDArray[Any]] = []
+    for block in row_blocks(weight):
+        unsigned = np.ascontiguousarray(block).view(bits) & magnitude
+        if axis == 0:
+            largest.append(unsigned.reshape(unsigned.shape[0], -1).max(axis=1))
+        else:
+            largest.append(unsigned.reshape(-1, unsigned.shape[-1]).max(axis=0))
+    joined = np.concatenate(largest) if axis == 0 else np.max(largest, axis=0)
+    return joined.view(weight.dtype.numpy()).astype(np.float32)
+
+
+def _encode_rows(block: Array, scales: npt.NDArray[Any], fmt: Format) -> Array:
+    """Divides by the scales in float32 and encodes, a cache-sized group of rows at a time."""
+    codes = np.empty(block.shape, np.uint8)
+    rows = max(1, _CACHE_ELEMENTS // max(1, block[0].size))
+    divisor = torch.from_numpy(scales.astype(np.float32))
+    per_row = divisor.ndim > 1
+    for start in range(0, block.shape[0], rows):
+        stop = start + rows
+        wide = torch.from_numpy(block[start:stop].astype(np.float32))
+        wide /= divisor[start:stop] if per_row else divisor
+        codes[start:stop] = encode(wide.numpy(), fmt)
+    return codes.view(fmt.numpy)

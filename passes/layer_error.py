@@ -1,0 +1,163 @@
+"""Output error of each layer in each FP8 format, measured on observed inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Array, Feeds
+from passes.calibration.calibrate import Method
+from passes.calibration.observe import observe
+from passes.calibration.statistics import Statistics
+from passes.fp8 import decode, encode, round_trip, scales_for, storable_scales
+from passes.fp8_weight import channel_absmax
+from passes.insert_fp8_qdq import output_axis
+from passes.precision import Format, PrecisionPolicy, weight_of
+from passes.rewrite import is_op, modality_of
+
+FP8_FORMATS = (Format.E4M3, Format.E5M2)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerError:
+    """Measured output error of one layer.
+
+    Attributes:
+        node: Name of the node.
+        weight: Name of its weight.
+        modality: Its modality.
+        relative: By format, ‖quantised - exact‖ / ‖exact‖ of the layer's output, weight and input both quantised.
+    """
+
+    node: str
+    weight: str
+    modality: str
+    relative: Mapping[Format, float]
+
+    def sqnr(self, fmt: Format) -> float:
+        """Returns the signal-to-quantisation-noise ratio in dB, -20 · log10(relative error)."""
+        error = self.relative[fmt]
+        return math.inf if error == 0 else -20 * math.log10(error)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModalityError:
+    """One row of the report: a modality in one format.
+
+    Attributes:
+        modality: The modality.
+        format: The format.
+        layers: How many layers were measured.
+        mean_sqnr: Mean over the layers, dB.
+        worst_layer: Name of the node with the least ratio.
+        worst_sqnr: Its ratio, dB.
+    """
+
+    modality: str
+    format: Format
+    layers: int
+    mean_sqnr: float
+    worst_layer: str
+    worst_sqnr: float
+
+
+def measured_layers(model: ir.Model, policy: PrecisionPolicy) -> list[ir.Node]:
+    """Returns the layers that could be FP8: those with a constant weight that no keep rule or override holds back."""
+    every_modality = dataclasses.replace(
+        policy, by_modality=dict.fromkeys(policy.by_modality, Format.E4M3), measured={}
+    )
+    return [
+        node
+        for node in model.graph
+        if weight_of(node) is not None
+        and node.inputs[0] is not None
+        and not node.inputs[0].is_initializer()
+        and every_modality.format_of(node).format.is_fp8
+    ]
+
+
+def layer_errors(
+    model: ir.Model, feeds: Iterable[Feeds], policy: PrecisionPolicy, method: Method
+) -> list[LayerError]:
+    """Measures every layer that could be FP8 in both formats.
+
+    Holds one layer's weight at a time, and a few rows of each layer's input.
+
+    Args:
+        model: The normalised graph, before conversion and quantisation.
+        feeds: Inputs of each calibration run.
+        policy: For its keep rules and overrides.
+        method: Chooses the scales of activations.
+    """
+    layers = measured_layers(model, policy)
+    if not layers:
+        return []
+    convolutions = {_input_name(node) for node in layers if is_op(node, "Conv")}
+    statistics = observe(model, feeds, {_input_name(node) for node in layers}, convolutions)
+    return [_measure(node, statistics[_input_name(node)], method) for node in layers]
+
+
+def modality_errors(errors: Sequence[LayerError]) -> list[ModalityError]:
+    """Summarises layer errors: one row per modality and format, sorted by modality."""
+    rows = []
+    for modality in sorted({error.modality for error in errors}):
+        group = [error for error in errors if error.modality == modality]
+        for fmt in FP8_FORMATS:
+            ratios = [error.sqnr(fmt) for error in group]
+            worst = int(np.argmin(ratios))
+            mean = float(np.mean(ratios))
+            rows.append(ModalityError(modality, fmt, len(group), mean, group[worst].node, ratios[worst]))
+    return rows
+
+
+def _measure(node: ir.Node, statistics: Statistics, method: Method) -> LayerError:
+    weight = weight_of(node)
+    if weight is None or weight.const_value is None:  # filtered by measured_layers
+        raise ValueError(f"{node.name} has no constant weight")
+    tensor = weight.const_value
+    axis = output_axis(node, len(tensor.shape))
+    matrix = np.asarray(tensor.numpy()).astype(np.float32)
+    largest = channel_absmax(tensor, axis)
+    x = statistics.sample if statistics.example is None else statistics.example.astype(np.float32)
+    exact = _apply(node, x, matrix)
+    relative = {}
+    for fmt in FP8_FORMATS:
+        scale = float(storable_scales(method(statistics, fmt), fmt, np.float16))
+        quantised = _quantised_matrix(matrix, largest, axis, fmt)
+        error = _apply(node, round_trip(x, scale, fmt), quantised) - exact
+        relative[fmt] = float(np.linalg.norm(error) / max(float(np.linalg.norm(exact)), 1e-30))
+    return LayerError(node.name or "", weight.name or "", modality_of(node), relative)
+
+
+def _quantised_matrix(
+    matrix: npt.NDArray[np.float32], largest: npt.NDArray[np.float32], axis: int, fmt: Format
+) -> npt.NDArray[np.float32]:
+    scales = scales_for(largest, fmt, np.float16).astype(np.float32)
+    scales = scales.reshape(-1, *[1] * (matrix.ndim - 1)) if axis == 0 else scales
+    return decode(encode(matrix / scales, fmt), fmt) * scales
+
+
+def _apply(node: ir.Node, x: Array, weight: Array) -> Array:
+    """Computes the layer without bias on rows of its input (MatMul, Gemm) or on a whole input (Conv)."""
+    if not is_op(node, "Conv"):
+        transposed = output_axis(node, weight.ndim) == 0
+        return np.asarray(x @ (weight.T if transposed else weight))
+    inputs = [
+        ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(array.shape))
+        for name, array in (("x", x), ("w", weight))
+    ]
+    copy = ir.Node("", "Conv", inputs, attributes=list(node.attributes.values()), name="layer")
+    copy.outputs[0].name, copy.outputs[0].type = "y", ir.TensorType(ir.DataType.FLOAT)
+    graph = ir.Graph(inputs, copy.outputs, nodes=[copy], opset_imports={"": 23}, name="layer")
+    return OnnxExecutor(ir.Model(graph, ir_version=10))({"x": x, "w": weight})["y"]
+
+
+def _input_name(node: ir.Node) -> str:
+    value = node.inputs[0]
+    return "" if value is None else value.name or ""

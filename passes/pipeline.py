@@ -1,0 +1,148 @@
+"""The pass pipelines: normalisation of a captured component, and its quantisation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from exporter.program import Component, Program
+from passes.canonicalize_axes import CanonicalizeAxes
+from passes.convert_float16 import ConvertFloat16
+from passes.convert_patch_convolution import ConvertPatchConvolution
+from passes.decompose_attention import DecomposeAttention
+from passes.decompose_group_query_attention import DecomposeGroupQueryAttention
+from passes.decompose_rms_normalization import DecomposeRmsNormalization
+from passes.decompose_rotary_embedding import DecomposeRotaryEmbedding
+from passes.eliminate_dead_nodes import EliminateDeadNodes
+from passes.eliminate_noop import EliminateNoop
+from passes.errors import PassError
+from passes.fold_constants import FoldConstants
+from passes.fold_weight_transpose import FoldWeightTranspose
+from passes.fuse_gelu import FuseGelu
+from passes.infer_shapes import InferShapes
+from passes.insert_fp8_qdq import ActivationScales, InsertFp8Qdq
+from passes.merge_layout import MergeLayout
+from passes.precision import Format, PrecisionPolicy
+from passes.remark import Remark
+from passes.rewrite import is_op
+from passes.run_passes import OnPass, Pass, run_passes
+from passes.split_gemm import SplitGemm
+from passes.tag_modality import TagModality
+
+Factory = Callable[[Component, frozenset[str]], Pass]
+"""(component, initializers that must keep their layout) → a fresh pass."""
+
+PASSES: Mapping[str, Factory] = {
+    "tag_modality": lambda component, _: TagModality(component.modality),
+    "canonicalize_axes": lambda *_: CanonicalizeAxes(),
+    "fold_constants": lambda component, _: FoldConstants(component.name),
+    "infer_shapes": lambda *_: InferShapes(),
+    "decompose_group_query_attention": lambda *_: DecomposeGroupQueryAttention(),
+    "decompose_attention": lambda *_: DecomposeAttention(),
+    "decompose_rotary_embedding": lambda *_: DecomposeRotaryEmbedding(),
+    "decompose_rms_normalization": lambda *_: DecomposeRmsNormalization(),
+    "fuse_gelu": lambda *_: FuseGelu(),
+    "convert_patch_convolution": lambda *_: ConvertPatchConvolution(),
+    "split_gemm": lambda *_: SplitGemm(),
+    "fold_weight_transpose": lambda _, keep: FoldWeightTranspose(keep),
+    "eliminate_noop": lambda *_: EliminateNoop(),
+    "merge_layout": lambda *_: MergeLayout(),
+    "eliminate_dead_nodes": lambda *_: EliminateDeadNodes(),
+}
+"""Normalisation passes by the name a recipe uses."""
+
+NORMALISATION = (
+    "canonicalize_axes",
+    "fold_constants",
+    "infer_shapes",
+    "tag_modality",
+    # complex operators become elementary ones
+    "decompose_group_query_attention",
+    "decompose_attention",
+    "decompose_rotary_embedding",
+    "decompose_rms_normalization",
+    "fuse_gelu",
+    # every product with a weight becomes MatMul(x, weight [inputs, outputs])
+    "convert_patch_convolution",
+    "split_gemm",
+    "fold_weight_transpose",
+    # what the rewrites left behind
+    "fold_constants",
+    "infer_shapes",
+    "eliminate_noop",
+    "merge_layout",
+    "eliminate_dead_nodes",
+    "infer_shapes",
+    "tag_modality",
+)
+"""The order in which `normalize` runs them."""
+
+
+def normalize(
+    component: Component,
+    keep: frozenset[str] = frozenset(),
+    names: Sequence[str] = NORMALISATION,
+    on_pass: OnPass | None = None,
+) -> list[Remark]:
+    """Rewrites a captured component, in place, to elementary operators with tagged modality and static shapes.
+
+    Args:
+        component: The component.
+        keep: Initializers whose layout must stay, from `directly_read_weights`.
+        names: Passes to run, by their names in `PASSES`.
+        on_pass: Observer.
+
+    Returns:
+        Remarks.
+
+    Raises:
+        PassError: An unknown pass, or a graph a pass refuses.
+    """
+    return run_passes(component, [create_pass(name, component, keep) for name in names], on_pass)
+
+
+def quantize(
+    component: Component, policy: PrecisionPolicy, scales: ActivationScales, on_pass: OnPass | None = None
+) -> list[Remark]:
+    """Gives a normalised component its precision, in place: float16 base if asked for, then FP8 layers.
+
+    Args:
+        component: The normalised component.
+        policy: Which layer gets which format.
+        scales: From calibration of this component.
+        on_pass: Observer.
+
+    Returns:
+        Remarks: the format of each layer and why, clamped constants, nodes kept in float32.
+    """
+    passes: list[Pass] = [ConvertFloat16()] if policy.base is Format.FLOAT16 else []
+    passes += [InsertFp8Qdq(policy, component.name, scales), InferShapes()]
+    return run_passes(component, passes, on_pass)
+
+
+def create_pass(name: str, component: Component, keep: frozenset[str] = frozenset()) -> Pass:
+    """Makes a normalisation pass by name.
+
+    Raises:
+        PassError: There is no such pass.
+    """
+    if name not in PASSES:
+        raise PassError("unknown pass", received=name, remedy=f"use one of {', '.join(sorted(PASSES))}")
+    return PASSES[name](component, keep)
+
+
+def directly_read_weights(program: Program) -> frozenset[str]:
+    """Returns the weights that some node of the program reads untransposed and another one transposed.
+
+    Such a weight (an embedding table tied to the LM head) stays as it is, so that it is stored once.
+    """
+    return _shared(program.components.values())
+
+
+def _shared(components: Iterable[Component]) -> frozenset[str]:
+    uses: Counter[tuple[str, bool]] = Counter()
+    for component in components:
+        for name, value in component.model.graph.initializers.items():
+            for use in value.uses():
+                uses[name, is_op(use.node, "Transpose", "Gemm")] += 1
+    return frozenset(name for name, turned in uses if turned and (name, False) in uses)
