@@ -123,7 +123,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             received=error.strerror or str(error),
             remedy="check the path",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DeviceFileError(
             "the device file is not valid TOML",
             where=str(path),

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from targets.figure import (
+    Bytes,
+    Cores,
+    Gibibytes,
+    GigabytesPerSecond,
+    Identifier,
+    Kibibytes,
+    Seconds,
+    Section,
+    Source,
+    TokensPerSecond,
+)
 
 Tier = Literal["high", "mid", "low"]
 Target = Literal["snapdragon", "mediatek", "arm", "apple"]
@@ -27,8 +38,6 @@ FORMAT_NAMES: tuple[FormatName, ...] = (
 )
 
 GIBIBYTE = 1 << 30
-_ESTIMATE = "estimate: "
-_LEAST_REASON = 20
 
 UNEMULATED_FEATURES = (
     "sme2",
@@ -49,66 +58,7 @@ FP8 dot products, and has no FEAT_MOPS, which Armv8.8-A and later imply.
 """
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-def _with_source(text: str) -> str:
-    if text.startswith(_ESTIMATE):
-        if len(text) < len(_ESTIMATE) + _LEAST_REASON:
-            raise ValueError("an estimate states its reason: `estimate: <arithmetic or reason>`")
-    elif not re.search(r"\b(19|20)\d\d\b|measured with", text):
-        raise ValueError(
-            "a source is a citation with its year, `measured with <tool> <version>`, or `estimate: <reason>`"
-        )
-    return text
-
-
-Source = Annotated[str, AfterValidator(_with_source)]
-"""Where a statement comes from: a citation with its year, a measurement, or `estimate: <reason>`."""
-
-
-class _Sourced(_Section):
-    source: Source
-
-    @property
-    def is_estimate(self) -> bool:
-        """True if nobody published or measured the value."""
-        return self.source.startswith(_ESTIMATE)
-
-
-class Figure(_Sourced):
-    """A number, its unit and where it comes from."""
-
-    value: int | float = Field(gt=0)
-    unit: Literal["GiB", "KiB", "B", "GB/s", "s", "token/s", "cores"]
-
-
-class Identifier(_Sourced):
-    """The name by which a vendor's compiler selects the SoC, and where it comes from."""
-
-    value: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-
-
-def _in_unit(unit: str) -> Callable[[Figure], Figure]:
-    def check(figure: Figure) -> Figure:
-        if figure.unit != unit:
-            raise ValueError(f"the unit must be {unit!r}, not {figure.unit!r}")
-        return figure
-
-    return check
-
-
-Gibibytes = Annotated[Figure, AfterValidator(_in_unit("GiB"))]
-Kibibytes = Annotated[Figure, AfterValidator(_in_unit("KiB"))]
-Bytes = Annotated[Figure, AfterValidator(_in_unit("B"))]
-GigabytesPerSecond = Annotated[Figure, AfterValidator(_in_unit("GB/s"))]
-Seconds = Annotated[Figure, AfterValidator(_in_unit("s"))]
-TokensPerSecond = Annotated[Figure, AfterValidator(_in_unit("token/s"))]
-Cores = Annotated[Figure, AfterValidator(_in_unit("cores"))]
-
-
-class Soc(_Section):
+class Soc(Section):
     """The chip.
 
     Attributes:
@@ -135,7 +85,7 @@ def _emulated(feature: str) -> str:
 Feature = Annotated[str, Field(pattern=r"^[+-][a-z0-9.-]+$"), AfterValidator(_emulated)]
 
 
-class Cpu(_Section):
+class Cpu(Section):
     """The application processor that runs what the NPU does not.
 
     Attributes:
@@ -157,7 +107,7 @@ class Cpu(_Section):
         return {"kind": "llvm", "mtriple": self.triple, "mattr": list(self.features)}
 
 
-class Npu(_Section):
+class Npu(Section):
     """The neural processor.
 
     Attributes:
@@ -171,7 +121,7 @@ class Npu(_Section):
     memory: Kibibytes | None = None
 
 
-class FormatPolicy(_Section):
+class FormatPolicy(Section):
     """What one processor does with one number format.
 
     Attributes:
@@ -196,7 +146,7 @@ class FormatPolicy(_Section):
         return self
 
 
-class ProcessorFormats(_Section):
+class ProcessorFormats(Section):
     """The policy of one processor for every number format."""
 
     float32: FormatPolicy
@@ -218,21 +168,21 @@ class ProcessorFormats(_Section):
         return tuple(name for name in FORMAT_NAMES if self.policy(name).support == support)
 
 
-class Formats(_Section):
+class Formats(Section):
     """Format policies of both processors."""
 
     cpu: ProcessorFormats
     npu: ProcessorFormats
 
 
-class Memory(_Section):
+class Memory(Section):
     """Main memory."""
 
     ram: Gibibytes
     bandwidth: GigabytesPerSecond
 
 
-class Budgets(_Section):
+class Budgets(Section):
     """What a model may use and must reach on this device: npuc's defaults, which a recipe may replace."""
 
     ram_bytes: Bytes
@@ -241,7 +191,7 @@ class Budgets(_Section):
     tokens_per_second: TokensPerSecond
 
 
-class Device(_Section):
+class Device(Section):
     """One device of the catalogue.
 
     Attributes:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from targets.device import GIBIBYTE, TIERS, Device, Figure, FormatName, Identifier
+from targets.device import GIBIBYTE, TIERS, Device, FormatName
+from targets.figure import Sourced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +46,11 @@ def device_rows(devices: Iterable[Device]) -> tuple[DeviceRow, ...]:
     return tuple(_row(device) for device in ordered)
 
 
-def figures(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Figure | Identifier]]:
+def figures(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Sourced]]:
     """Yields every sourced value of a device with its key, such as `memory.bandwidth`, in file order."""
     for name, value in section:
         key = f"{prefix}{name}"
-        if isinstance(value, Figure | Identifier):
+        if isinstance(value, Sourced):
             yield key, value
         elif isinstance(value, BaseModel):
             yield from figures(value, f"{key}.")

@@ -186,7 +186,7 @@ def test_misspelt_key_inside_an_optional_table_is_explained(tmp_path: Path) -> N
 
 def test_broken_toml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
-    path.write_text("id = ", "utf-8")
+    path.write_text("id = \nname = 1\n", "utf-8")
     with pytest.raises(DeviceFileError, match="not valid TOML") as caught:
         load_device(path)
     assert caught.value.exit_code == 2
@@ -196,6 +196,13 @@ def test_broken_toml_is_named(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DeviceFileError, match="not valid TOML"):
+        load_device(path)
+
+
+def test_bottomless_nesting_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("id = " + "[" * 100_000, "utf-8")
     with pytest.raises(DeviceFileError, match="not valid TOML"):
         load_device(path)
 
