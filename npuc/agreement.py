@@ -11,6 +11,7 @@ import numpy as np
 from exporter.program import Array, Executor, Feeds
 from npuc.manifest import Agreement
 from npuc.recipe import Gates
+from targets.agreement import relative_error
 
 FP8_FORMATS = frozenset({"e4m3", "e5m2"})
 
@@ -82,22 +83,22 @@ def compare(reference: Executor, candidate: Executor, feeds: Sequence[Feeds], bo
         feeds: Samples, at least one.
         bound: What must hold.
     """
-    relative_error, signal, noise = 0.0, 0.0, 0.0
+    largest, signal, noise = 0.0, 0.0, 0.0
     for feed in feeds:
         expected, actual = reference(feed), candidate(feed)
         for name, value in expected.items():
-            error, energy, difference = _difference(value, actual[name])
-            relative_error = max(relative_error, error)
+            largest = max(largest, relative_error(value, actual[name]))
+            energy, difference = _energies(value, actual[name])
             signal += energy
             noise += difference
     sqnr = decibels(signal, noise)
     return Agreement(
         executed=True,
         samples=len(feeds),
-        max_relative_error=relative_error,
+        max_relative_error=largest,
         sqnr=sqnr,
         bound=str(bound),
-        passed=bound.holds(relative_error, sqnr),
+        passed=bound.holds(largest, sqnr),
     )
 
 
@@ -110,12 +111,10 @@ def decibels(signal: float, noise: float) -> float | None:
     return 10 * math.log10(signal / noise)
 
 
-def _difference(expected: Array, actual: Array) -> tuple[float, float, float]:
-    wide, other = expected.astype(np.float64), actual.astype(np.float64)
-    if wide.shape != other.shape or not np.array_equal(np.isfinite(wide), np.isfinite(other)):
-        return math.inf, float(np.sum(np.nan_to_num(wide) ** 2)), math.inf
-    finite = np.isfinite(wide)
-    gap = np.abs(wide - other)[finite]
-    peak = float(np.abs(wide[finite]).max(initial=0.0))
-    error = float(gap.max(initial=0.0))
-    return error / peak if peak else error, float(np.sum(wide[finite] ** 2)), float(np.sum(gap**2))
+def _energies(expected: Array, actual: Array) -> tuple[float, float]:
+    """Returns the sums of squares of the reference and of the difference; infinite where they cannot be compared."""
+    wide = np.nan_to_num(expected.astype(np.float64), posinf=0.0, neginf=0.0)
+    if expected.shape != actual.shape or not np.array_equal(np.isfinite(expected), np.isfinite(actual)):
+        return float(np.sum(wide**2)), math.inf
+    gap = wide - np.nan_to_num(actual.astype(np.float64), posinf=0.0, neginf=0.0)
+    return float(np.sum(wide**2)), float(np.sum(gap**2))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from exporter.families import FAMILIES
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Executor, Feeds, Program, Request
+from exporter.program import Component, Executor, Feeds, Program
 from exporter.sources import open_source
 from npuc.agreement import Bound, compare
 from npuc.artifact import MODEL_FOLDER, Artifact
@@ -15,6 +14,7 @@ from npuc.manifest import Agreement, ComponentRecord
 from npuc.recipe import Recipe
 from npuc.samples import load_samples
 from npuc.stages.capture import capture_options
+from npuc.stages.observe import program_runner, spread
 
 _ANSWER_REQUESTS = 4  # enough to see a broken loop; accuracy on a test set is a benchmark's business
 _ANSWER_TOKENS = 8
@@ -108,18 +108,12 @@ def _cast_inputs(executor: Executor, component: Component) -> Executor:
 
 
 def _answers(artifact: Artifact, program: Program, source: Mapping[str, Executor]) -> tuple[AnswerRow, ...]:
-    signatures = {name: component.inputs for name, component in program.components.items()}
-    runner = FAMILIES[program.family].runner(program.settings, program.assets, signatures)
+    runner = program_runner(program)
     rows = []
     reference = any(component.segments[0].executable is None for component in artifact.manifest.components)
     with artifact.executors(reference=reference) as executors:
-        for request in _spread(program.requests):
+        for request in spread(program.requests, _ANSWER_REQUESTS):
             expected = runner.generate(source, request, _ANSWER_TOKENS).text
             actual = artifact.runner().generate(executors, request, _ANSWER_TOKENS).text
             rows.append(AnswerRow(request.prompt, expected, actual))
     return tuple(rows)
-
-
-def _spread(requests: tuple[Request, ...]) -> tuple[Request, ...]:
-    step = max(1, len(requests) // _ANSWER_REQUESTS)
-    return requests[::step][:_ANSWER_REQUESTS]

@@ -2,9 +2,82 @@
 
 from __future__ import annotations
 
+import json
+
 import click
+from rich.console import Console
+from rich.table import Table
+
+from npuc.recipe import TIERS
+from targets.catalogue import devices_of, find_device
+from targets.device import Device
+from targets.device_table import device_rows, figures
 
 
 @click.command("devices")
-def devices_command() -> None:
-    """Placeholder"""
+@click.argument("device", required=False)
+@click.option("--tier", type=click.Choice(TIERS), help="Only this tier.")
+@click.option(
+    "--target", type=click.Choice(("snapdragon", "mediatek", "arm", "apple")), help="Only this target."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the entries themselves.")
+def devices_command(device: str | None, tier: str | None, target: str | None, as_json: bool) -> None:
+    """Lists the device catalogue, or everything known about DEVICE with the source of each figure."""
+    found = (find_device(device),) if device else devices_of(tier, target)  # type: ignore[arg-type]
+    console = Console()
+    if as_json:
+        click.echo(json.dumps([entry.model_dump(mode="json") for entry in found], indent=2))
+    elif device:
+        _print_device(console, found[0])
+    else:
+        console.print(_catalogue_table(found))
+        console.print("`npuc devices ID` shows every figure with its source.", style="dim")
+
+
+def _catalogue_table(found: tuple[Device, ...]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "device", "SoC", "tier", "target", "computes natively", "stores", "RAM budget"):
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
+    for row in device_rows(found):
+        table.add_row(
+            row.id,
+            row.name,
+            row.soc,
+            row.tier,
+            row.target,
+            " ".join(row.native_formats),
+            " ".join(row.storage_formats),
+            f"{row.ram_budget_gib:.2g} GiB",
+        )
+    return table
+
+
+def _print_device(console: Console, device: Device) -> None:
+    console.print(f"{device.name} ({device.id})", style="bold", highlight=False)
+    console.print(f"{device.soc.name}, tier {device.tier}, target {device.target}", highlight=False)
+    if device.note:
+        console.print(device.note, style="dim")
+    table = Table(title="figures", title_justify="left", box=None, pad_edge=False)
+    for column in ("figure", "value", "source"):
+        table.add_column(column, overflow="fold")
+    for key, figure in figures(device):
+        unit = getattr(figure, "unit", "")
+        table.add_row(key, f"{getattr(figure, 'value', '')} {unit}".strip(), figure.source)
+    console.print(table)
+    console.print(_format_table(device))
+
+
+def _format_table(device: Device) -> Table:
+    table = Table(title="number formats", title_justify="left", box=None, pad_edge=False)
+    for column in ("format", "CPU", "NPU", "why (NPU)"):
+        table.add_column(column, overflow="fold")
+    for name in type(device.formats.npu).model_fields:
+        cpu, npu = getattr(device.formats.cpu, name), getattr(device.formats.npu, name)
+        table.add_row(
+            name, _support(cpu.support, cpu.computes_in), _support(npu.support, npu.computes_in), npu.reason
+        )
+    return table
+
+
+def _support(support: str, computes_in: str | None) -> str:
+    return f"{support}, computed in {computes_in}" if computes_in else support

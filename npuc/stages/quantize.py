@@ -1,0 +1,102 @@
+"""Stage 4: every layer gets its format, by modality or by measurement, and calibrated scales."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from exporter.program import Component, Feeds, Modality, Program
+from npuc.dump_ir import IrDump
+from npuc.manifest import FormatError, LayerRecord
+from npuc.progress import Advance
+from npuc.recipe import Recipe
+from passes.auto_precision import choose_formats
+from passes.calibration.calibrate import calibrate, calibration_method
+from passes.layer_error import LayerError, layer_errors, modality_errors
+from passes.pipeline import quantize
+from passes.precision import Format, Override, PrecisionPolicy, weight_of
+from passes.remark import Remark
+from passes.rewrite import modality_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantized:
+    """What the stage decided.
+
+    Attributes:
+        layers: Component name → one record for each layer with weights.
+        format_errors: Output error of both FP8 formats by modality.
+        remarks: Component name → remarks of the passes.
+    """
+
+    layers: Mapping[str, tuple[LayerRecord, ...]]
+    format_errors: tuple[FormatError, ...]
+    remarks: Mapping[str, list[Remark]]
+
+
+def precision_policy(recipe: Recipe) -> PrecisionPolicy:
+    """Translates the recipe's section [precision]."""
+    precision = recipe.precision
+    return PrecisionPolicy(
+        base=Format(precision.base),
+        by_modality={modality: Format(getattr(precision, modality.value)) for modality in Modality},
+        overrides=tuple(Override(entry.pattern, Format(entry.format)) for entry in precision.overrides),
+    )
+
+
+def quantize_program(
+    program: Program, recipe: Recipe, feeds: Mapping[str, Sequence[Feeds]], advance: Advance, dump: IrDump
+) -> Quantized:
+    """Measures, calibrates and rewrites every component in place.
+
+    Args:
+        program: Normalised program.
+        recipe: Sections [precision] and [calibration].
+        feeds: From `record_feeds`.
+        advance: Told once a component, twice over: after measuring and after rewriting.
+        dump: Is shown the graph after each pass.
+    """
+    policy = precision_policy(recipe)
+    method = calibration_method(recipe.calibration.method, recipe.calibration.percentile)
+    errors: list[LayerError] = []
+    for name, component in program.components.items():
+        errors += layer_errors(component.model, feeds[name], policy, method)
+        advance(1, 0)
+    if recipe.precision.mode == "auto":
+        measured = choose_formats(errors, recipe.precision.error_budget, policy.base)
+        policy = dataclasses.replace(policy, measured=measured)
+    layers, remarks = {}, {}
+    for name, component in program.components.items():
+        layers[name] = _layer_records(component, policy)
+        scales = calibrate(component.model, feeds[name], policy, method)
+        remarks[name] = quantize(component, policy, scales, dump.observer(name))
+        advance(1, 0)
+    return Quantized(layers, _format_errors(errors), remarks)
+
+
+def _layer_records(component: Component, policy: PrecisionPolicy) -> tuple[LayerRecord, ...]:
+    records = []
+    for node in component.model.graph:
+        if weight_of(node) is not None:
+            choice = policy.format_of(node)
+            name = node.name or node.op_type
+            records.append(
+                LayerRecord(
+                    node=name, modality=modality_of(node), format=choice.format.value, reason=choice.reason
+                )
+            )
+    return tuple(records)
+
+
+def _format_errors(errors: list[LayerError]) -> tuple[FormatError, ...]:
+    return tuple(
+        FormatError(
+            modality=row.modality,
+            format=row.format.value,
+            layers=row.layers,
+            mean_sqnr=row.mean_sqnr,
+            worst_sqnr=row.worst_sqnr,
+            worst_layer=row.worst_layer,
+        )
+        for row in modality_errors(errors)
+    )
