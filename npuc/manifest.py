@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import onnx_ir as ir
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -137,12 +137,24 @@ class FormatError(_Record):
 
 
 class Budget(_Record):
-    """One budget of the device beside what the artifact needs."""
+    """One budget of the device beside what the artifact takes or reaches.
+
+    Attributes:
+        name: What is limited.
+        unit: Of both figures.
+        value: What the artifact takes or reaches.
+        limit: The device's budget.
+        relation: `at most` or `at least`.
+        met: Whether the value keeps to the limit.
+        basis: How the value was found: measured, or an estimate and of what.
+    """
 
     name: str
     unit: str
-    needed: float
-    available: float
+    value: float
+    limit: float
+    relation: Literal["at most", "at least"]
+    met: bool
     basis: str
 
 

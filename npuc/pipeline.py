@@ -95,7 +95,9 @@ def _observe(job: CompileJob, program: Program) -> dict[str, list[Feeds]]:
     with job.reporter.phase("calibrate", 1) as advance:
         executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
         feeds = record_feeds(program, executors, requests)
-        advance(1, sum(array.nbytes for samples in feeds.values() for feed in samples for array in feed.values()))
+        advance(
+            1, sum(array.nbytes for samples in feeds.values() for feed in samples for array in feed.values())
+        )
     return feeds
 
 

@@ -107,12 +107,12 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
 
 
 def budget_table(manifest: Manifest) -> Table:
-    """Returns what the artifact needs beside what the device's budget allows."""
-    table = _table("budgets", "what", "needs", "budget", "unit", "basis")
+    """Returns what the artifact takes or reaches beside what the device's budgets allow."""
+    table = _table("budgets", "what", "value", "limit", "unit", "", "basis")
     for budget in manifest.budgets:
-        table.add_row(
-            budget.name, f"{budget.needed:.4g}", f"{budget.available:.4g}", budget.unit, budget.basis
-        )
+        mark = "[green]met[/]" if budget.met else "[red]NOT met[/]"
+        limit = f"{budget.relation} {budget.limit:.4g}"
+        table.add_row(budget.name, f"{budget.value:.4g}", limit, budget.unit, mark, budget.basis)
     return table
 
 

@@ -1,0 +1,75 @@
+"""Stage 6: every binary is executed and compared; what disagrees is not shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from targets.target import Lowered
+from targets.tvm.executor import EmulatedExecutor
+
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Component, Program
+from npuc.agreement import bound_for, compare
+from npuc.artifact import MODEL_FOLDER
+from npuc.errors import AgreementError
+from npuc.manifest import Agreement
+from npuc.progress import Advance
+from npuc.recipe import Recipe
+from npuc.samples import load_samples
+from npuc.stages.lower import BINARY_FOLDER
+from npuc.weights_file import WEIGHTS_NAME
+
+
+def check_binaries(
+    program: Program,
+    lowered: Mapping[str, Lowered],
+    formats: Mapping[str, set[str]],
+    recipe: Recipe,
+    folder: Path,
+    advance: Advance,
+) -> dict[str, Agreement]:
+    """Runs every binary on the recorded samples.
+
+    Args:
+        program: Components as they were lowered.
+        lowered: What was made of them.
+        formats: Component name → formats of its layers; decides the bound.
+        recipe: Sections [precision] and [gates].
+        folder: Of the artifact.
+        advance: Told once a component.
+
+    Raises:
+        AgreementError: A binary is beyond its bound.
+    """
+    samples = load_samples(folder / MODEL_FOLDER)
+    agreements = {}
+    for name, component in program.components.items():
+        bound = bound_for(formats[name], recipe.precision.base, recipe.gates)
+        with _open(component, lowered[name], folder) as candidate:
+            reference = OnnxExecutor(folder / MODEL_FOLDER / f"{name}.onnx")
+            agreements[name] = compare(reference, candidate, samples[name], bound)
+        if not agreements[name].passed:
+            raise _disagreement(name, agreements[name])
+        advance(1, 0)
+    return agreements
+
+
+def _open(component: Component, lowered: Lowered, folder: Path) -> EmulatedExecutor:
+    return EmulatedExecutor(
+        folder / BINARY_FOLDER / lowered.executable,
+        folder / MODEL_FOLDER / WEIGHTS_NAME,
+        component.inputs,
+        component.outputs,
+        list(lowered.emulator),
+    )
+
+
+def _disagreement(name: str, agreement: Agreement) -> AgreementError:
+    sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
+    return AgreementError(
+        "a binary does not agree with its reference; nothing was written",
+        where=f"component {name}",
+        received=f"relative error {agreement.max_relative_error:.2e}, SQNR {sqnr}; bound: {agreement.bound}",
+        remedy="report this model; --dump-ir keeps the graphs. The bounds are in the recipe's section [gates]",
+    )

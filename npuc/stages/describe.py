@@ -1,0 +1,124 @@
+"""Stage 7: manifest and report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from targets.target import Lowered
+
+from exporter.program import Component, Program
+from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
+from npuc.cache import file_sha256
+from npuc.manifest import (
+    Agreement,
+    Budget,
+    ComponentRecord,
+    DeviceRecord,
+    FileRecord,
+    Manifest,
+    SegmentRecord,
+    TensorRecord,
+)
+from npuc.recipe import Recipe
+from npuc.report import REPORT_NAME, write_report
+from npuc.stages.budget import budgets
+from npuc.stages.lower import BINARY_FOLDER
+from npuc.stages.quantize import Quantized
+from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
+from targets.device import Device
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """Everything a compile made and measured."""
+
+    program: Program
+    device: Device
+    tier: str
+    recipe: Recipe
+    quantized: Quantized
+    lowered: Mapping[str, Lowered]
+    agreements: Mapping[str, Agreement]
+
+
+def write_description(built: Built, folder: Path) -> None:
+    """Writes `report.html` and, last, `manifest.json` with the checksum of every other file."""
+    limits = budgets(built.program, built.device, built.lowered, folder)
+    manifest = _manifest(built, limits, _files(folder))
+    write_report(manifest, folder)
+    report = {REPORT_NAME: _file_record(folder / REPORT_NAME)}
+    manifest.model_copy(update={"files": manifest.files | report}).write(folder)
+
+
+def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRecord]) -> Manifest:
+    device, program = built.device, built.program
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        npuc_version=npuc_version(),
+        tool_versions=tool_versions(),
+        source=program.provenance,
+        family=program.family,
+        settings=_plain(program.settings),
+        assets=tuple(f"{ASSETS_FOLDER}/{name}" for name in sorted(program.assets)),
+        device=DeviceRecord(
+            id=device.id, name=device.name, soc=device.soc.name, tier=built.tier, target=device.target
+        ),
+        recipe=built.recipe.model_dump(mode="json"),
+        components=tuple(_component(built, component) for component in program.components.values()),
+        subnetworks=("full",),
+        format_errors=built.quantized.format_errors,
+        budgets=limits,
+        files=files,
+    )
+
+
+def _component(built: Built, component: Component) -> ComponentRecord:
+    return ComponentRecord(
+        name=component.name,
+        role=component.role.value,
+        modality=component.modality.value,
+        reference=f"{MODEL_FOLDER}/{component.name}.onnx",
+        inputs=tuple(TensorRecord.of(spec) for spec in component.inputs),
+        outputs=tuple(TensorRecord.of(spec) for spec in component.outputs),
+        layers=built.quantized.layers[component.name],
+        segments=(_segment(built, component.name),),
+    )
+
+
+def _segment(built: Built, name: str) -> SegmentRecord:
+    lowered, cpu = built.lowered[name], built.device.cpu
+    return SegmentRecord(
+        processor="cpu",
+        triple=cpu.triple,
+        features=cpu.features,
+        files=tuple(f"{BINARY_FOLDER}/{file}" for file in lowered.files),
+        executable=f"{BINARY_FOLDER}/{lowered.executable}",
+        emulator=tuple(lowered.emulator),
+        arena_bytes=lowered.arena_bytes,
+        weight_bytes=lowered.weight_bytes,
+        code_bytes=lowered.code_bytes,
+        kernels=lowered.kernels,
+        policy=dict(lowered.policy),
+        note=lowered.note,
+        agreement=built.agreements[name],
+    )
+
+
+def _files(folder: Path) -> dict[str, FileRecord]:
+    return {
+        path.relative_to(folder).as_posix(): _file_record(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _file_record(path: Path) -> FileRecord:
+    return FileRecord(bytes=path.stat().st_size, sha256=file_sha256(path))
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Tuples become lists, as they will be when the manifest is read again."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
