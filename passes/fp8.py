@@ -38,7 +38,8 @@ def encode(values: Array, fmt: Format) -> Codes:
     """
     wide = np.clip(values.astype(np.float32, copy=False), -fmt.largest, fmt.largest)
     if wide.size < _TORCH_ELEMENTS:
-        return wide.astype(fmt.numpy).view(np.uint8)
+        with np.errstate(invalid="ignore"):  # NaN is converted to NaN
+            return wide.astype(fmt.numpy).view(np.uint8)
     codes: Codes = torch.from_numpy(np.ascontiguousarray(wide)).to(_TORCH[fmt]).view(torch.uint8).numpy()
     return codes
 
