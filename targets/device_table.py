@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from targets.device import GIBIBYTE, TIERS, Device, FormatName
+from targets.device import FORMAT_NAMES, GIBIBYTE, TIERS, Device, FormatName
 from targets.figure import Sourced
 
 
@@ -22,7 +22,7 @@ class DeviceRow:
         tier: Tier of the recipe that is used.
         target: Back end.
         native_formats: Formats the NPU computes in; the CPU's where the NPU is not used.
-        storage_formats: Formats that stay as they are in flash and memory but are computed in another one.
+        storage_formats: Other formats that the NPU or the CPU keeps in flash and memory but computes in another one.
         ram_budget_gib: RAM a model may use, GiB.
         sources: Distinct sources of the figures that are not estimates, sorted.
         estimates: Number of figures nobody published or measured.
@@ -58,16 +58,17 @@ def figures(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Sourced
 
 def _row(device: Device) -> DeviceRow:
     sourced = [value for _, value in figures(device)]
-    npu = device.formats.npu
-    formats = npu if npu.supported_as("native") else device.formats.cpu
+    npu, cpu = device.formats.npu, device.formats.cpu
+    native = npu.supported_as("native") or cpu.supported_as("native")
+    stored = {*npu.supported_as("storage"), *cpu.supported_as("storage")}.difference(native)
     return DeviceRow(
         id=device.id,
         name=device.name,
         soc=f"{device.soc.name} ({device.soc.model})",
         tier=device.tier,
         target=device.target,
-        native_formats=formats.supported_as("native"),
-        storage_formats=formats.supported_as("storage"),
+        native_formats=native,
+        storage_formats=tuple(name for name in FORMAT_NAMES if name in stored),
         ram_budget_gib=device.budgets.ram_bytes.value / GIBIBYTE,
         sources=tuple(sorted({value.source for value in sourced if not value.is_estimate})),
         estimates=sum(value.is_estimate for value in sourced),

@@ -17,7 +17,7 @@ def test_row_states_the_facts_of_the_device() -> None:
     assert (row.id, row.name, row.tier, row.target) == ("xiaomi-15", "Xiaomi 15", "mid", "snapdragon")
     assert row.soc == "Snapdragon 8 Elite (SM8750)"
     assert row.native_formats == ("float16", "int8", "int16", "int4")
-    assert row.storage_formats == ("float32",)
+    assert row.storage_formats == ("float32", "e4m3", "e5m2")
     assert row.ram_budget_gib == 5.0
     assert row.estimates == 4
     assert all(not source.startswith("estimate") for source in row.sources)
