@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 DEMO := build
 ASSETS := exporter/reference_model/assets
-DEMO_DEVICES := galaxy-s25 oppo-find-x8 iphone-17-pro
+DEMO_DEVICES := galaxy-s25 vivo-x200 iphone-17-pro
 
 .PHONY: setup demo test lint docs train-demo lock clean
 

@@ -60,10 +60,18 @@ def _on_terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """Runs the command line and exits with the code that docs/exit-codes.md lists."""
     signal.signal(signal.SIGTERM, _on_terminate)
-    sys.exit(_exit_code(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _exit_code(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Runs one command and turns every error into a message on standard error.
+
+    Args:
+        arguments: Command line without the program name.
+
+    Returns:
+        The exit code.
+    """
     console = Console(stderr=True)
     try:
         result = cli.main(arguments, prog_name="npuc", standalone_mode=False)

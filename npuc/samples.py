@@ -36,7 +36,7 @@ class Recorder:
             runner.generate(wrapped, request, max_new_tokens)
 
     def _wrap(self, name: str, kept: dict[str, int]) -> Executor:
-        def call(feeds: Feeds) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+        def call(feeds: Feeds) -> dict[str, np.ndarray]:
             if kept[name] < self._limit:
                 kept[name] += 1
                 self.feeds[name].append({key: np.array(value) for key, value in feeds.items()})
@@ -68,7 +68,7 @@ def load_samples(folder: Path) -> dict[str, list[Feeds]]:
         raise ArtifactError(
             "the samples cannot be read", where=str(folder / SAMPLES_NAME), received=str(error)
         ) from error
-    grouped: dict[str, dict[int, dict[str, np.ndarray]]] = {}  # type: ignore[type-arg]
+    grouped: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for key, array in tensors.items():
         component, index, name = key.split("/", 2)
         grouped.setdefault(component, {}).setdefault(int(index), {})[name] = array

@@ -1,0 +1,107 @@
+import json
+
+import pytest
+
+from npuc import cli
+from npuc.commands import doctor as doctor_module
+from npuc.doctor import Check
+
+
+def test_help_lists_every_command(npuc):
+    result = npuc("--help")
+    assert result.code == 0
+    for command in ("compile", "run", "verify", "inspect", "devices", "recipe", "doctor"):
+        assert f"  {command} " in result.out
+
+
+def test_unknown_command_and_option(npuc):
+    assert npuc("compil").code == 2
+    assert npuc("compile", "demo", "--devise", "x", "-o", "out").code == 2
+
+
+def test_unknown_device_offers_the_closest(npuc, tmp_path):
+    result = npuc("compile", "demo", "--device", "galaxy-s52", "-o", tmp_path / "out")
+    assert result.code == 2
+    assert "unknown device" in result.err
+    assert "galaxy-s25" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_device_named(npuc, tmp_path):
+    result = npuc("compile", "demo", "-o", tmp_path / "out")
+    assert result.code == 2
+    assert "--device" in result.err
+
+
+def test_device_and_target_contradict(npuc, tmp_path):
+    result = npuc("compile", "demo", "--device", "galaxy-s25", "--target", "mediatek", "-o", tmp_path / "out")
+    assert result.code == 2
+    assert "contradict" in result.err
+
+
+@pytest.mark.parametrize(("device", "stage"), [("xiaomi-15", "prune"), ("rayneo-x3-pro", "distill")])
+def test_mid_and_low_say_which_stage_is_absent(npuc, tmp_path, device, stage):
+    result = npuc("compile", "demo", "--device", device, "-o", tmp_path / "out")
+    assert result.code == 3
+    assert f"`{stage}`" in result.err
+    assert "--tier high" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_recipe_key(npuc, tmp_path):
+    (tmp_path / "my.toml").write_text("[precision]\nvison = 'e4m3'\n")
+    result = npuc("recipe", "check", tmp_path / "my.toml")
+    assert result.code == 2
+    assert "precision.vison" in result.err
+
+
+def test_recipe_show_and_schema_are_json(npuc):
+    assert json.loads(npuc("recipe", "show", "high").out)["precision"]["text"] == "e5m2"
+    assert "precision" in json.loads(npuc("recipe", "schema").out)["properties"]
+
+
+def test_devices_lists_tiers_and_targets(npuc):
+    entries = json.loads(npuc("devices", "--json").out)
+    assert {entry["tier"] for entry in entries} == {"high", "mid", "low"}
+    assert {entry["target"] for entry in entries} == {"snapdragon", "mediatek", "arm", "apple"}
+    table = npuc("devices").out
+    assert all(entry["id"] in table for entry in entries)
+
+
+def test_one_device_shows_sources(npuc):
+    out = npuc("devices", "galaxy-s25").out
+    assert "memory.bandwidth" in out
+    assert "estimate" in out
+
+
+def test_doctor_prints_the_command_that_mends(npuc, monkeypatch):
+    missing = Check("qemu-aarch64", False, "not found", "sudo apt-get install -y qemu-user")
+    monkeypatch.setattr(doctor_module, "run_checks", lambda: [missing])
+    result = npuc("doctor")
+    assert result.code == 4
+    assert "sudo apt-get install -y qemu-user" in result.out
+
+
+def test_doctor_finds_the_packages(npuc):
+    assert "onnxruntime" in npuc("doctor").out
+
+
+def test_internal_error_leaves_a_reproducer(npuc, monkeypatch, tmp_path):
+    def broken():
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(doctor_module, "run_checks", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = npuc("doctor")
+    assert result.code == cli.INTERNAL_ERROR == 70
+    folder = next(tmp_path.glob("npuc-error-*"))
+    assert str(folder) in result.err
+    assert "RuntimeError: bug" in (folder / "traceback.txt").read_text()
+    assert json.loads((folder / "command.json").read_text())["arguments"] == ["doctor"]
+
+
+def test_not_an_artifact(npuc, tmp_path):
+    for command in ("verify", "inspect", "run"):
+        result = npuc(command, tmp_path)
+        assert result.code == 1
+        assert "not an artifact" in result.err
