@@ -44,7 +44,7 @@ def read_wav(path: Path, max_seconds: float = 60.0) -> tuple[Samples, int]:
     samples = _decode_pcm(data[: len(data) // (width * channels) * width * channels], width)
     if samples.size == 0:
         raise SourceError("The sound is empty.", where=str(path), received="0 samples", remedy=_PCM_REMEDY)
-    return samples.reshape(-1, channels).mean(axis=1, dtype=np.float32), rate
+    return np.asarray(samples.reshape(-1, channels).mean(axis=1), np.float32), rate
 
 
 def _check_duration(path: Path, frames: int, rate: int, max_seconds: float) -> None:
@@ -60,7 +60,7 @@ def _check_duration(path: Path, frames: int, rate: int, max_seconds: float) -> N
 def _decode_pcm(data: bytes, width: int) -> Samples:
     """Integer PCM, little endian; 8 bits are unsigned, the rest signed (WAVE format specification)."""
     if width == 1:
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
+        return np.asarray((np.frombuffer(data, np.uint8) - 128.0) / 128, np.float32)
     if width == 3:
         padded = np.zeros((len(data) // 3, 4), np.uint8)
         padded[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
@@ -138,7 +138,7 @@ class LogMel:
         window[: len(kept)] = kept
         power = self._power_spectrum(window)
         mel = np.log10(np.maximum(self._filters @ power, 1e-10))
-        return ((np.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0).astype(np.float32)
+        return np.asarray((np.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0, np.float32)
 
     def _power_spectrum(self, samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         padded = np.pad(samples, self.n_fft // 2, mode="reflect")

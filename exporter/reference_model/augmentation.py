@@ -37,7 +37,7 @@ def vary_clip(samples: npt.NDArray[np.float32], rng: np.random.Generator) -> npt
     speed = rng.uniform(0.92, 1.08)
     positions = np.arange(0, len(samples) - 1, speed)
     played = np.interp(positions, np.arange(len(samples)), samples)
-    lead = int(rng.integers(0, MAX_LEAD_SECONDS * SAMPLE_RATE * 1.5))
+    lead = int(rng.uniform(0, 1.5 * MAX_LEAD_SECONDS) * SAMPLE_RATE)
     varied = np.pad(played, (lead, int(rng.integers(0, lead + 1)))) * rng.uniform(*_GAINS)
     if rng.random() < 0.5:
         level = np.sqrt(np.mean(varied**2)) * 10 ** (-rng.uniform(*_SIGNAL_TO_NOISE) / 20)

@@ -15,7 +15,7 @@ from exporter.reference_model.examples import place_digits
 from exporter.reference_model.preprocessor import Float32, Int64, Preprocessor
 from exporter.reference_model.questions import Kind, draw_question, drop_words, solve
 from exporter.reference_model.splits import Split
-from exporter.reference_model.tokenizer import END, START
+from exporter.reference_model.tokenizer import END, START, token_id
 
 IGNORED = -100
 """Target of padding; `torch.nn.functional.cross_entropy` leaves it out by default."""
@@ -117,7 +117,8 @@ class BatchSource:
 
     def _draw_digit(self, digit: int) -> npt.NDArray[np.uint8]:
         candidates = self._by_digit[digit]
-        return self._digits[candidates[int(self._rng.integers(len(candidates)))]]
+        chosen: npt.NDArray[np.uint8] = self._digits[candidates[int(self._rng.integers(len(candidates)))]]
+        return chosen
 
     def _draw_questions(self, shown: Int64, said: Int64) -> tuple[Int64, Float32, Int64, Int64]:
         rows = []
@@ -140,8 +141,8 @@ class BatchSource:
 def encode_answer(tokenizer: Tokenizer, answer: str) -> tuple[Int64, Int64]:
     """Returns decoder inputs and targets of an answer, [ANSWER_LENGTH] each."""
     digits = tokenizer.encode(answer).ids
-    inputs = np.full(ANSWER_LENGTH, tokenizer.token_to_id(END), np.int64)
+    inputs = np.full(ANSWER_LENGTH, token_id(tokenizer, END), np.int64)
     targets = np.full(ANSWER_LENGTH, IGNORED, np.int64)
-    inputs[: len(digits) + 1] = [tokenizer.token_to_id(START), *digits]
-    targets[: len(digits) + 1] = [*digits, tokenizer.token_to_id(END)]
+    inputs[: len(digits) + 1] = [token_id(tokenizer, START), *digits]
+    targets[: len(digits) + 1] = [*digits, token_id(tokenizer, END)]
     return inputs, targets

@@ -63,7 +63,8 @@ def evaluate(
     replies = answer([ablate(request, ablation) for request in requests])
     right = [reply == request.answer for reply, request in zip(replies, requests, strict=True)]
     by_kind = {
-        str(kind): _share(hit for hit, asked in zip(right, kinds, strict=True) if asked == kind) for kind in Kind
+        str(kind): _share(hit for hit, asked in zip(right, kinds, strict=True) if asked == kind)
+        for kind in Kind
     }
     return Score(_share(right), len(right), by_kind)
 

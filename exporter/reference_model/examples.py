@@ -69,7 +69,7 @@ def draw_examples(corpus: Corpus, split: Split, count: int, seed: int) -> list[E
         shown = int(rng.integers(10, 100))
         left, right = (int(rng.choice(by_digit[digit])) for digit in divmod(shown, 10))
         image = place_digits(corpus.digit_images[left], corpus.digit_images[right], rng)
-        lead = np.zeros(int(rng.integers(0, MAX_LEAD_SECONDS * SAMPLE_RATE)), np.float32)
+        lead = np.zeros(int(rng.uniform(0, MAX_LEAD_SECONDS) * SAMPLE_RATE), np.float32)
         kind = kinds[i % len(kinds)]
         answer = str(solve(kind, shown, int(corpus.clip_numbers[clip])))
         samples = np.concatenate([lead, corpus.clip(int(clip))])

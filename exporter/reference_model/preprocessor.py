@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from exporter.errors import SourceError
 from exporter.preprocessing.audio import LogMel
-from exporter.reference_model.tokenizer import PADDING
+from exporter.reference_model.tokenizer import PADDING, token_id
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -32,6 +32,10 @@ class ImageSettings:
     std: float = 0.3
 
 
+REFERENCE_LOG_MEL = LogMel(sample_rate=8000, n_fft=256, hop_length=100, mel_bins=48, max_samples=12800)
+"""Spectrogram of the shipped model: 1.6 s of sound in 128 frames."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Preprocessor:
     """All preprocessing settings of the model, as they stand in preprocessor_config.json.
@@ -43,7 +47,7 @@ class Preprocessor:
     """
 
     image: ImageSettings = ImageSettings()
-    audio: LogMel = LogMel(sample_rate=8000, n_fft=256, hop_length=100, mel_bins=48, max_samples=12800)
+    audio: LogMel = REFERENCE_LOG_MEL
     text_length: int = 16
 
     def pixels(self, image: Image.Image) -> Float32:
@@ -83,7 +87,7 @@ class Preprocessor:
                 received=f"{len(ids)} words and signs",
                 remedy=f"ask with 1 to {self.text_length} words and signs",
             )
-        padded = np.full(self.text_length, tokenizer.token_to_id(PADDING), np.int64)
+        padded = np.full(self.text_length, token_id(tokenizer, PADDING), np.int64)
         padded[: len(ids)] = ids
         mask = np.where(np.arange(self.text_length) < len(ids), 0.0, MASKED)
         return padded, mask.astype(np.float32)[None, None]
@@ -104,7 +108,9 @@ class Preprocessor:
             preprocessor = cls(image, audio, document["text_length"])
         except (KeyError, TypeError) as error:
             raise SourceError(
-                "The preprocessing settings cannot be read.", where="preprocessor_config.json", received=str(error)
+                "The preprocessing settings cannot be read.",
+                where="preprocessor_config.json",
+                received=str(error),
             ) from error
         _check_positive({**document["image"], **document["audio"], "text_length": preprocessor.text_length})
         return preprocessor
@@ -113,7 +119,11 @@ class Preprocessor:
 def _check_positive(settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not (value > 0 or name == "mean") or (name not in {"mean", "std"} and value != int(value)):
+        if (
+            not number
+            or not (value > 0 or name == "mean")
+            or (name not in {"mean", "std"} and value != int(value))
+        ):
             raise SourceError(
                 "A preprocessing setting is out of range.",
                 where=f"preprocessor_config.json: {name}",

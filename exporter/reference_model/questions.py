@@ -157,7 +157,11 @@ _PATTERNS: Mapping[Kind, _Wordings] = {
             "what is written in the picture?",
             "only look, do not listen: which number is it?",
         ),
-        Split.CALIBRATION: ("which digits are shown?", "please tell me {shown}", "what can you see in the image?"),
+        Split.CALIBRATION: (
+            "which digits are shown?",
+            "please tell me {shown}",
+            "what can you see in the image?",
+        ),
         Split.TEST: (
             "what number is shown?",
             "which number do you see in the photo?",
@@ -187,7 +191,11 @@ _PATTERNS: Mapping[Kind, _Wordings] = {
             "what is spoken in the recording?",
             "only listen, do not look: which number is it?",
         ),
-        Split.CALIBRATION: ("which number is read aloud?", "please tell me {said}", "what can you hear in the audio?"),
+        Split.CALIBRATION: (
+            "which number is read aloud?",
+            "please tell me {said}",
+            "what can you hear in the audio?",
+        ),
         Split.TEST: (
             "what number is said?",
             "which number do you hear in the recording?",
@@ -277,7 +285,11 @@ _PATTERNS: Mapping[Kind, _Wordings] = {
             "please name the larger of {both}",
             "what is the biggest number here?",
         ),
-        Split.CALIBRATION: ("pick the greater number", "which is the largest of {both}?", "what is the maximum?"),
+        Split.CALIBRATION: (
+            "pick the greater number",
+            "which is the largest of {both}?",
+            "what is the maximum?",
+        ),
         Split.TEST: (
             "which is larger?",
             "tell me which of {both} is bigger",
@@ -307,7 +319,11 @@ _PATTERNS: Mapping[Kind, _Wordings] = {
             "please name the smaller of {both}",
             "what is the smallest number here?",
         ),
-        Split.CALIBRATION: ("pick the lesser number", "which is the smallest of {both}?", "what is the minimum?"),
+        Split.CALIBRATION: (
+            "pick the lesser number",
+            "which is the smallest of {both}?",
+            "what is the minimum?",
+        ),
         Split.TEST: (
             "which is smaller?",
             "tell me which of {both} is lower",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import io
+import re
 import shutil
 import subprocess
 import wave
@@ -28,22 +29,28 @@ SILENCE = 0.01
 """Amplitude below which the lead and the tail of a clip count as silence (full scale = 1)."""
 
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
+    "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+    "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = (
+    "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+)  # fmt: skip
 
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
 
 VARIANTS: Mapping[Split, tuple[str, ...]] = {
-    Split.TRAIN: tuple(
-        "m1 m2 m3 m4 m5 m6 f1 f2 f3 f5 klatt klatt2 klatt3 klatt5 Andy Alicia Andrea antonio belinda benjamin boris"
-        " david Denis Diogo ed edward edward2 Gene Gene2 Gustave Hugo iven iven2 iven3 iven4 Jacky Lee linda marcelo"
-        " Marco Mario michael michel mike pablo paul pedro rob robert steph steph2 steph3 travis victor".split()
+    Split.TRAIN: (
+        "m1", "m2", "m3", "m4", "m5", "m6", "f1", "f2", "f3", "f5",
+        "klatt", "klatt2", "klatt3", "klatt5", "Andy", "Alicia", "Andrea", "antonio", "belinda", "benjamin",
+        "boris", "david", "Denis", "Diogo", "ed", "edward", "edward2", "Gene", "Gene2", "gustave",
+        "Hugo", "iven", "iven2", "iven3", "iven4", "Jacky", "Lee", "linda", "marcelo", "Marco",
+        "Mario", "Michael", "michel", "Mike", "pablo", "paul", "pedro", "rob", "robert", "steph",
+        "steph2", "steph3", "travis", "victor",
     ),
     Split.CALIBRATION: ("m7", "f4", "aunty", "john", "max", "miguel", "Henrique"),
-    Split.TEST: ("m8", "klatt4", "Alex", "Annie", "adam", "caleb", "quincy", "shelby", "sandro", "Michel"),
-}
+    Split.TEST: ("m8", "klatt4", "Alex", "Annie", "adam", "caleb", "quincy", "shelby", "sandro", "zac"),
+}  # fmt: skip
 CLIPS_PER_NUMBER: Mapping[Split, int] = {Split.TRAIN: 36, Split.CALIBRATION: 1, Split.TEST: 3}
 
 
@@ -97,6 +104,13 @@ def synthesize(utterances: Sequence[Utterance], workers: int = 2) -> list[npt.ND
         ToolMissingError: espeak-ng is not installed.
         DataError: espeak-ng failed or spoke nothing.
     """
+    program = _find_program()
+    _check_variants(program, {utterance.voice.rpartition("+")[2] for utterance in utterances})
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda utterance: _speak(program, utterance), utterances))
+
+
+def _find_program() -> str:
     program = shutil.which("espeak-ng")
     if program is None:
         raise ToolMissingError(
@@ -104,8 +118,20 @@ def synthesize(utterances: Sequence[Utterance], workers: int = 2) -> list[npt.ND
             where="preparing the spoken numbers",
             remedy="apt-get install espeak-ng (Debian, Ubuntu) or brew install espeak-ng (macOS)",
         )
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda utterance: _speak(program, utterance), utterances))
+    return program
+
+
+def _check_variants(program: str, wanted: set[str]) -> None:
+    # espeak-ng falls back to its default voice without a word when a variant is unknown
+    listing = subprocess.run([program, "--voices=variant"], capture_output=True, check=False).stdout.decode()
+    missing = sorted(wanted - set(re.findall(r"!v/(\S+)", listing)))
+    if missing:
+        raise DataError(
+            "The speech synthesiser lacks voice variants.",
+            where="espeak-ng --voices=variant",
+            received=f"without {', '.join(missing)}",
+            remedy="install espeak-ng 1.51 with its complete espeak-ng-data",
+        )
 
 
 def _speak(program: str, utterance: Utterance) -> npt.NDArray[np.int16]:

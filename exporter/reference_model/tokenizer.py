@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 
+from exporter.errors import SourceError
 from exporter.reference_model.questions import all_wordings
 from exporter.reference_model.splits import Split
 
@@ -30,6 +31,23 @@ def build_tokenizer() -> Tokenizer:
     return tokenizer
 
 
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """Returns the id of a token.
+
+    Raises:
+        SourceError: The vocabulary lacks it.
+    """
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise SourceError(
+            "The tokenizer lacks a token the model needs.",
+            where="tokenizer.json",
+            received=f"no {token}",
+            remedy="restore the tokenizer.json that belongs to the model",
+        )
+    return found
+
+
 def _normalizer() -> normalizers.Normalizer:
     # the slots of a pattern ({shown}) are no words
     slots = normalizers.Replace(Regex(r"\{\w+\}"), " ")
@@ -37,7 +55,9 @@ def _normalizer() -> normalizers.Normalizer:
 
 
 def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
-    return pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)])
+    return pre_tokenizers.Sequence(
+        [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
+    )
 
 
 def _words_of(wordings: list[str]) -> list[str]:

@@ -65,6 +65,15 @@ class DigitHead(nn.Module):
         return cross_entropy(self(tokens).flatten(0, 1), digits.flatten())
 
 
+class DigitHeads(nn.Module):
+    """One head for the number shown, one for the number said."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.shown = DigitHead(width)
+        self.said = DigitHead(width)
+
+
 @dataclasses.dataclass(frozen=True)
 class StepReport:
     """Losses (nats) after one step: of the answers' tokens, and of the digits in picture and sound."""
@@ -99,7 +108,7 @@ def train_model(
         settings: How long and how fast.
         report: Called after every step.
     """
-    heads = nn.ModuleList(DigitHead(model.config.width) for _ in range(2))
+    heads = DigitHeads(model.config.width)
     optimizer = torch.optim.AdamW(
         _parameter_groups(model, heads, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98)
     )
@@ -116,7 +125,9 @@ def train_model(
     model.eval()
 
 
-def batch_losses(model: MultiModalTransformer, heads: nn.ModuleList, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def batch_losses(
+    model: MultiModalTransformer, heads: DigitHeads, batch: Batch
+) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the loss of the answers, of the digits shown and of the digits said."""
     text_mask = torch.from_numpy(batch.question_masks)
     vision = model.vision_encoder(torch.from_numpy(batch.pixels))
@@ -124,9 +135,11 @@ def batch_losses(model: MultiModalTransformer, heads: nn.ModuleList, batch: Batc
     text = model.text_encoder(torch.from_numpy(batch.question_ids), text_mask)
     memory = model.fusion(vision, audio, text, text_mask)
     logits = model.decode_all(torch.from_numpy(batch.inputs), memory, text_mask)
-    answer = cross_entropy(logits.flatten(0, 1), torch.from_numpy(batch.targets).flatten(), ignore_index=IGNORED)
-    shown = heads[0].loss(vision, torch.from_numpy(batch.shown))
-    said = heads[1].loss(audio, torch.from_numpy(batch.said))
+    answer = cross_entropy(
+        logits.flatten(0, 1), torch.from_numpy(batch.targets).flatten(), ignore_index=IGNORED
+    )
+    shown = heads.shown.loss(vision, torch.from_numpy(batch.shown))
+    said = heads.said.loss(audio, torch.from_numpy(batch.said))
     return answer, shown, said
 
 

