@@ -43,3 +43,9 @@ class SourceError(ExportError):
     """The named source is missing, unreadable or damaged (exit code 2: usage)."""
 
     exit_code = 2
+
+
+class RequestError(DiagnosticError):
+    """A request does not fit the captured program: prompt too long, no image where one is needed … (exit code 2)."""
+
+    exit_code = 2

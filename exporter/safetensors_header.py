@@ -1,6 +1,6 @@
 """Reads the header of a safetensors file and checks every figure in it.
 
-The format (https://github.com/huggingface/safetensors#format): eight bytes with the header's length N as a little-endian
+The format (https://github.com/huggingface/safetensors#format): eight bytes with the header length N as little-endian
 integer, N bytes of JSON, then the data; offsets in the header count from the end of the header. It is parsed here
 rather than by the safetensors library because npuc needs the offsets, and because a damaged or hostile file must
 end in a sentence that names the tensor.
