@@ -1,0 +1,1 @@
+"""Makes reference pages from click commands, pydantic models and the device catalogue."""
