@@ -27,6 +27,9 @@ _TYPED_BY_ATTRIBUTE = frozenset({"Constant", "ConstantOfShape", "EyeLike", "Rand
 
 FLOAT32_SUFFIX = ".float32"
 
+_LARGEST = 65504.0
+_SMALLEST_NORMAL = 2.0**-14
+
 _REMARKED_ELEMENTS = 1 << 16
 
 
@@ -93,7 +96,7 @@ class ConvertFloat16(ir.passes.InPlacePass):
             return
         magnitudes = np.abs(np.asarray(tensor.numpy(), np.float32))
         largest = float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
-        if largest > np.finfo(np.float16).max:
+        if largest > _LARGEST:
             self._remark(name, "", "clamped to ±65504", "beyond the range of float16", {"largest": largest})
 
     def _remark(
@@ -123,7 +126,7 @@ def _float32_reason(node: ir.Node) -> str:
     constants = [
         scalar_constant(value) for value in node.inputs if value is not None and value.dtype in _WIDE
     ]
-    tiny = [value for value in constants if value and abs(value) < np.finfo(np.float16).smallest_normal]
+    tiny = [value for value in constants if value and abs(value) < _SMALLEST_NORMAL]
     return f"the constant {tiny[0]:g} is below the normal numbers of float16" if tiny else ""
 
 

@@ -49,6 +49,8 @@ class FoldConstants(ir.passes.InPlacePass):
         """Refuses weights (the folder would transpose them whatever their size) and quantised constants."""
         if is_op(node, "QuantizeLinear", "DequantizeLinear"):
             return False
+        if is_op(node, "Transpose") and node.inputs[0] is not None and node.inputs[0].is_initializer():
+            return False  # FoldWeightTranspose decides on these, and names the result after the weight
         tensors = (ir.convenience.get_const_tensor(value) for value in node.inputs if value is not None)
         read = max((tensor.nbytes for tensor in tensors if tensor is not None), default=0)
         return False if read > self._input_limit else None

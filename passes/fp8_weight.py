@@ -77,7 +77,7 @@ def channel_absmax(weight: ir.TensorProtocol, axis: int) -> npt.NDArray[np.float
     source = transpose_source(weight)
     if source is not None and axis != 0:
         return channel_absmax(source, 0)
-    bits = np.dtype(f"u{weight.dtype.itemsize}")
+    bits = np.dtype(f"u{int(weight.dtype.itemsize)}")
     magnitude = bits.type((1 << (8 * bits.itemsize - 1)) - 1)
     largest: list[npt.NDArray[Any]] = []
     for block in row_blocks(weight):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +93,7 @@ def layer_errors(
     Args:
         model: The normalised graph, before conversion and quantisation.
         feeds: Inputs of each calibration run.
-        policy: For its keep rules and overrides.
+        policy: For its keep rules and overrides, and its base format, in which scales are stored.
         method: Chooses the scales of activations.
     """
     layers = measured_layers(model, policy)
@@ -100,7 +101,7 @@ def layer_errors(
         return []
     convolutions = {_input_name(node) for node in layers if is_op(node, "Conv")}
     statistics = observe(model, feeds, {_input_name(node) for node in layers}, convolutions)
-    return [_measure(node, statistics[_input_name(node)], method) for node in layers]
+    return [_measure(node, statistics[_input_name(node)], method, policy.base) for node in layers]
 
 
 def modality_errors(errors: Sequence[LayerError]) -> list[ModalityError]:
@@ -116,7 +117,7 @@ def modality_errors(errors: Sequence[LayerError]) -> list[ModalityError]:
     return rows
 
 
-def _measure(node: ir.Node, statistics: Statistics, method: Method) -> LayerError:
+def _measure(node: ir.Node, statistics: Statistics, method: Method, base: Format) -> LayerError:
     weight = weight_of(node)
     if weight is None or weight.const_value is None:  # filtered by measured_layers
         raise ValueError(f"{node.name} has no constant weight")
@@ -128,19 +129,19 @@ def _measure(node: ir.Node, statistics: Statistics, method: Method) -> LayerErro
     exact = _apply(node, x, matrix)
     relative = {}
     for fmt in FP8_FORMATS:
-        scale = float(storable_scales(method(statistics, fmt), fmt, np.float16))
-        quantised = _quantised_matrix(matrix, largest, axis, fmt)
+        scale = float(storable_scales(method(statistics, fmt), fmt, base.numpy))
+        quantised = _quantised_matrix(matrix, scales_for(largest, fmt, base.numpy), axis, fmt)
         error = _apply(node, round_trip(x, scale, fmt), quantised) - exact
         relative[fmt] = float(np.linalg.norm(error) / max(float(np.linalg.norm(exact)), 1e-30))
     return LayerError(node.name or "", weight.name or "", modality_of(node), relative)
 
 
 def _quantised_matrix(
-    matrix: npt.NDArray[np.float32], largest: npt.NDArray[np.float32], axis: int, fmt: Format
+    matrix: npt.NDArray[np.float32], scales: npt.NDArray[Any], axis: int, fmt: Format
 ) -> npt.NDArray[np.float32]:
-    scales = scales_for(largest, fmt, np.float16).astype(np.float32)
-    scales = scales.reshape(-1, *[1] * (matrix.ndim - 1)) if axis == 0 else scales
-    return decode(encode(matrix / scales, fmt), fmt) * scales
+    wide = scales.astype(np.float32)
+    wide = wide.reshape(-1, *[1] * (matrix.ndim - 1)) if axis == 0 else wide
+    return decode(encode(matrix / wide, fmt), fmt) * wide
 
 
 def _apply(node: ir.Node, x: Array, weight: Array) -> Array:

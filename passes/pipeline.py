@@ -23,6 +23,7 @@ from passes.infer_shapes import InferShapes
 from passes.insert_fp8_qdq import ActivationScales, InsertFp8Qdq
 from passes.merge_layout import MergeLayout
 from passes.precision import Format, PrecisionPolicy
+from passes.prefix_constants import PrefixConstants
 from passes.remark import Remark
 from passes.rewrite import is_op
 from passes.run_passes import OnPass, Pass, run_passes
@@ -48,6 +49,7 @@ PASSES: Mapping[str, Factory] = {
     "eliminate_noop": lambda *_: EliminateNoop(),
     "merge_layout": lambda *_: MergeLayout(),
     "eliminate_dead_nodes": lambda *_: EliminateDeadNodes(),
+    "prefix_constants": lambda component, _: PrefixConstants(component.name),
 }
 """Normalisation passes by the name a recipe uses."""
 
@@ -74,6 +76,7 @@ NORMALISATION = (
     "eliminate_dead_nodes",
     "infer_shapes",
     "tag_modality",
+    "prefix_constants",
 )
 """The order in which `normalize` runs them."""
 

@@ -17,6 +17,9 @@ Attribute = int | float | str | Sequence[int] | Sequence[float]
 COMPUTE_KEY = "npuc.compute"
 """`metadata_props` key of a node that must compute in the element type it names (`float32`)."""
 
+CONSTANT_SUFFIX = "/constant"
+"""Ends the names of constants that rewrites make; `PrefixConstants` puts the component's name in front."""
+
 
 class Rewrite(ir.passes.InPlacePass):
     """A pass that looks at one node after the other.
@@ -193,7 +196,7 @@ class Builder:
 
     def constant(self, array: Array, hint: str) -> ir.Value:
         """Adds a small initializer that belongs to the anchor."""
-        name = f"{self._next_name(hint)}/constant"
+        name = f"{self._next_name(hint)}{CONSTANT_SUFFIX}"
         return shared_initializer(self.graph, name, ir.tensor(np.asarray(array), name=name))
 
     def integers(self, values: Sequence[int], hint: str) -> ir.Value:

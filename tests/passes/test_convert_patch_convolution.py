@@ -19,7 +19,8 @@ def model_for(model_from, size, kernel, attributes, channels=3, outputs=5):
 
 
 @pytest.mark.parametrize(
-    ("size", "kernel"), [((8, 12), (4, 4)), ((4, 4), (4, 4)), ((6,), (1,)), ((2, 4, 4), (2, 2, 2)), ((3, 5), (1, 1))]
+    ("size", "kernel"),
+    [((8, 12), (4, 4)), ((4, 4), (4, 4)), ((6,), (1,)), ((2, 4, 4), (2, 2, 2)), ((3, 5), (1, 1))],
 )
 def test_becomes_a_product(size, kernel, model_from, parity):
     make = model_for(model_from, size, kernel, "")

@@ -34,7 +34,11 @@ def test_becomes_products_and_softmax(model_from, same_graph, parity):
 def test_grouped_heads_and_masks(causal, mask, model_from, parity):
     inputs = "float[1,4,3,8] q, float[1,2,5,8] k, float[1,2,5,6] v" + (f", {mask}" if mask else "")
     call = "q, k, v, m" if mask else "q, k, v"
-    check(f"g ({inputs}) => (float[1,4,3,6] y) {{ y = Attention<is_causal={causal}>({call}) }}", model_from, parity)
+    check(
+        f"g ({inputs}) => (float[1,4,3,6] y) {{ y = Attention<is_causal={causal}>({call}) }}",
+        model_from,
+        parity,
+    )
 
 
 def test_three_dimensional_inputs(model_from, parity):
@@ -83,6 +87,8 @@ def test_scores_as_output_are_refused(model_from):
 
 
 def test_heads_must_be_known(model_from):
-    text = "g (float[2,3,16] q, float[2,5,8] k, float[2,5,8] v) => (float[2,3,16] y) { y = Attention(q, k, v) }"
+    text = (
+        "g (float[2,3,16] q, float[2,5,8] k, float[2,5,8] v) => (float[2,3,16] y) { y = Attention(q, k, v) }"
+    )
     with pytest.raises(PassError, match="q_num_heads"):
         DecomposeAttention()(model_from(text))

@@ -19,7 +19,9 @@ def model_text(rows=3, past=0, attributes="", lengths=None, extra=""):
     (q, k, v, {names}, lengths, total{rotary}{extra}) }}"""
 
 
-@pytest.mark.parametrize("attributes", ["", ", do_rotary=1", ", do_rotary=1, rotary_interleaved=1", ", softcap=3.0"])
+@pytest.mark.parametrize(
+    "attributes", ["", ", do_rotary=1", ", do_rotary=1, rotary_interleaved=1", ", softcap=3.0"]
+)
 def test_prompt(attributes, model_from, parity):
     text = model_text(attributes=attributes)
     before, model = model_from(text), model_from(text)

@@ -4,14 +4,18 @@ import onnx_ir as ir
 from exporter.lazy_tensor import BlockwiseTensor
 from passes.fold_weight_transpose import FoldWeightTranspose
 
-TEXT = "g (float[1,2,6] x, float[4,6] w) => (float[1,2,4] y) { t = Transpose<perm=[1,0]>(w)  y = MatMul(x, t) }"
+TEXT = (
+    "g (float[1,2,6] x, float[4,6] w) => (float[1,2,4] y) { t = Transpose<perm=[1,0]>(w)  y = MatMul(x, t) }"
+)
 WEIGHT = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
 
 
 def test_the_weight_is_stored_transposed(model_from, same_graph, parity):
     model = model_from(TEXT, {"w": WEIGHT})
     assert FoldWeightTranspose()(model).modified
-    expected = model_from("g (float[1,2,6] x, float[6,4] w) => (float[1,2,4] y) { y = MatMul(x, w) }", {"w": WEIGHT.T})
+    expected = model_from(
+        "g (float[1,2,6] x, float[6,4] w) => (float[1,2,4] y) { y = MatMul(x, w) }", {"w": WEIGHT.T}
+    )
     same_graph(model, expected)
     assert list(model.graph.initializers) == ["w.transposed"]
     parity(model_from(TEXT, {"w": WEIGHT}), model)
@@ -35,7 +39,8 @@ def test_a_weight_read_elsewhere_is_not_stored_twice(model_from, same_graph, par
     model = model_from(TEXT, {"w": WEIGHT})
     rewrite = FoldWeightTranspose(keep=frozenset({"w"}))
     rewrite(model)
-    expected = """g (float[1,2,6] x, float[4,6] w) => (float[1,2,4] y) <int64[2] rows = {-1,6}, int64[3] shape = {1,2,4}>
+    expected = """g (float[1,2,6] x, float[4,6] w) => (float[1,2,4] y)
+    <int64[2] rows = {-1,6}, int64[3] shape = {1,2,4}>
     { r = Reshape(x, rows)  p = Gemm<transB=1>(r, w)  y = Reshape(p, shape) }"""
     same_graph(model, model_from(expected, {"w": WEIGHT}))
     assert "read untransposed" in rewrite.remarks[0].why

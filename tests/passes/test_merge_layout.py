@@ -18,7 +18,9 @@ def test_the_last_reshape_wins(model_from, same_graph, parity):
     InferShapes()(model)
     assert MergeLayout()(model).modified
     drop_unused(model)
-    same_graph(model, model_from("g (float[2,6] x) => (float[4,3] y) <int64[2] b = {4,3}> { y = Reshape(x, b) }"))
+    same_graph(
+        model, model_from("g (float[2,6] x) => (float[4,3] y) <int64[2] b = {4,3}> { y = Reshape(x, b) }")
+    )
     parity(model_from(RESHAPES), model)
 
 

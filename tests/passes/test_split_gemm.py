@@ -20,7 +20,9 @@ def test_attributes(flags, model_from, parity):
     x = "float[3,2]" if "transA" in flags else "float[2,3]"
     w = "float[4,3]" if "transB" in flags else "float[3,4]"
     text = f"g ({x} x, {w} w, float[4] b) => (float[2,4] y) {{ y = Gemm<{flags}>(x, w, b) }}"
-    model = model_from(text, {"w": np.random.default_rng(0).random((4, 3) if "transB" in flags else (3, 4), np.float32)})
+    model = model_from(
+        text, {"w": np.random.default_rng(0).random((4, 3) if "transB" in flags else (3, 4), np.float32)}
+    )
     before = model_from(text, {"w": model.graph.initializers["w"].const_value.numpy()})
     SplitGemm()(model)
     parity(before, model)
