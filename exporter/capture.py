@@ -108,14 +108,35 @@ def capture_module(module: nn.Module, what: Capture, bind: Bind) -> Component:
     Raises:
         ExportError: torch cannot export the module, or a weight does not fit.
     """
+    _check_types(module, what)
     module.eval()
     buffers = {name: buffer.detach().clone() for name, buffer in module.named_buffers() if not buffer.is_meta}
     device = "meta" if any(parameter.is_meta for parameter in module.parameters()) else "cpu"
     if device == "meta":
         module.to("meta")
-    model = _export(module, what, device)
+    return capture_program(_trace(module, what, device), what, bind, buffers)
+
+
+def capture_program(
+    exported: torch.export.ExportedProgram,
+    what: Capture,
+    bind: Bind,
+    buffers: Mapping[str, torch.Tensor] | None = None,
+) -> Component:
+    """Captures what torch has exported already.
+
+    Args:
+        exported: The program; its parameters may be on the meta device.
+        what: Names, inputs and modalities.
+        bind: Gives the tensor for each parameter.
+        buffers: Values of buffers that are on the meta device in the program.
+
+    Raises:
+        ExportError: An operator has no ONNX form, or a weight does not fit.
+    """
+    model = _to_onnx(exported, what)
     _clean_metadata(model, what)
-    weights = _hide_weights(model.graph, buffers)
+    weights = _hide_weights(model.graph, buffers or {})
     onnxscript.optimizer.optimize_ir(model)
     onnx_fusions.fuse(model)
     _name_boundary(model.graph, what, hidden=len(weights))
@@ -124,17 +145,14 @@ def capture_module(module: nn.Module, what: Capture, bind: Bind) -> Component:
     return Component(what.name, what.role, what.modality, model)
 
 
-def _export(module: nn.Module, what: Capture, device: str) -> ir.Model:
+def _trace(module: nn.Module, what: Capture, device: str) -> torch.export.ExportedProgram:
     tensors = [torch.zeros(spec.shape, dtype=torch_dtype(spec.dtype), device=device) for spec in what.inputs]
-    names = [spec.name for spec in what.inputs]
     args = () if what.by_keyword else tuple(tensors)
+    names = [spec.name for spec in what.inputs]
     kwargs = dict(zip(names, tensors, strict=True)) if what.by_keyword else {}
     try:
         with _quiet(), torch.no_grad():
-            exported = torch.export.export(module, args, kwargs, strict=False)
-            return to_onnx(exported, names, what.outputs)
-    except ExportError:
-        raise
+            return torch.export.export(module, args, kwargs, strict=False)
     except Exception as error:  # torch raises many unrelated classes here; the user needs one
         raise ExportError(
             "torch cannot export the module to a static graph",
@@ -144,21 +162,40 @@ def _export(module: nn.Module, what: Capture, device: str) -> ir.Model:
         ) from error
 
 
-def to_onnx(
-    exported: torch.export.ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]
-) -> ir.Model:
-    """Translates an exported program to unoptimised ONNX; weights stay where they are."""
-    program = torch.onnx.export(
-        exported,
-        input_names=list(inputs),
-        output_names=list(outputs) or None,
-        opset_version=OPSET,
-        verbose=False,
-        optimize=False,
-    )
+def _to_onnx(exported: torch.export.ExportedProgram, what: Capture) -> ir.Model:
+    """Translates to unoptimised ONNX; weights stay where they are."""
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                exported,
+                input_names=[spec.name for spec in what.inputs],
+                output_names=list(what.outputs) or None,
+                opset_version=OPSET,
+                verbose=False,
+                optimize=False,
+            )
+    except Exception as error:  # as above
+        raise ExportError(
+            "the module has no ONNX form",
+            where=f"component {what.name}",
+            received=shorten(error),
+            remedy="replace the operator that is named by ones that ONNX has",
+        ) from error
     if program is None:
-        raise ExportError("torch returned no ONNX program")
+        raise ExportError("torch returned no ONNX program", where=f"component {what.name}")
     return program.model
+
+
+def _check_types(module: nn.Module, what: Capture) -> None:
+    """ONNX Runtime's CPU provider, the reference, computes in float32 and float16 only."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.dtype in (torch.float64, torch.bfloat16):
+            raise ExportError(
+                "a weight has an element type that the reference cannot compute in",
+                where=f"component {what.name}: {name}",
+                received=str(tensor.dtype),
+                remedy="convert the module with .float() or .half()",
+            )
 
 
 def shorten(error: Exception, limit: int = 300) -> str:

@@ -134,8 +134,8 @@ def normalise(
         std: Of values in [0, 1].
     """
     scaled = (pixels.astype(np.float64) * (1 / 255)).astype(np.float32)
-    normalised: npt.NDArray[np.float32] = (scaled - np.array(mean, np.float32)) / np.array(std, np.float32)
-    return normalised
+    centred = np.subtract(scaled, np.array(mean, np.float32), dtype=np.float32)
+    return np.divide(centred, np.array(std, np.float32), dtype=np.float32)
 
 
 def cut(pixels: npt.NDArray[np.float32], layout: PatchLayout) -> npt.NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Any other model: one component from tensors to tensors, without preprocessing of its own."""

@@ -1,0 +1,61 @@
+"""Where models come from: a Hugging Face folder, a Python factory, a .pt2 or an .onnx file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.errors import SourceError
+from exporter.options import CaptureOptions
+from exporter.program import Program
+
+__all__ = ["DEMO", "open_source"]
+
+DEMO = "demo"
+"""Name of the small model that comes with npuc."""
+
+_DEMO_FOLDER = Path(__file__).parents[1] / "reference_model" / "assets"
+_KINDS = "a model folder with config.json, file.py:function, a .pt2 file, an .onnx file, or demo"
+
+
+def open_source(model: str | Path, options: CaptureOptions | None = None) -> Program:
+    """Captures a model.
+
+    Args:
+        model: `demo`, a folder with config.json, `file.py:function`, a .pt2 or an .onnx file.
+        options: Shapes, base type and seed.
+
+    Returns:
+        The program; its weights are still in the user's files wherever the source allows it.
+
+    Raises:
+        SourceError: There is nothing of this name, or it is unreadable or damaged.
+        ExportError: The model is not supported.
+    """
+    options = options or CaptureOptions()
+    name = str(model)
+    path = _DEMO_FOLDER if name == DEMO else Path(name).expanduser()
+    file_part, separator, function = name.rpartition(":")
+    if separator and file_part.endswith(".py"):
+        from exporter.sources.python_factory import open_factory
+
+        return open_factory(Path(file_part).expanduser(), function, options)
+    if path.is_dir():
+        from exporter.sources.huggingface import open_folder
+
+        return open_folder(path, options)
+    if not path.is_file():
+        raise SourceError("the model does not exist", received=name, remedy=f"name {_KINDS}")
+    return _open_file(path, options)
+
+
+def _open_file(path: Path, options: CaptureOptions) -> Program:
+    if path.suffix == ".onnx":
+        from exporter.sources.onnx_file import open_onnx
+
+        return open_onnx(path, options)
+    if path.suffix == ".pt2":
+        from exporter.sources.exported_program import open_exported_program
+
+        return open_exported_program(path, options)
+    remedy = f"name its function: {path}:build" if path.suffix == ".py" else f"name {_KINDS}"
+    raise SourceError("the file is not of a kind that npuc reads", received=str(path), remedy=remedy)
