@@ -23,6 +23,7 @@ class ModelConfig:
         heads: Attention heads; each has width / heads channels.
         mlp_width: Hidden channels of the feed-forward layers.
         vision_layers: Transformer blocks after the image stem; the other `…_layers` likewise.
+        summary_tokens: Tokens that picture and sound are summed up in, each.
         image_height: In pixels, a multiple of 8.
         image_width: In pixels, a multiple of 8.
         mel_bins: Rows of the log-mel spectrogram.
@@ -41,6 +42,7 @@ class ModelConfig:
     vision_layers: int
     audio_layers: int
     text_layers: int
+    summary_tokens: int
     fusion_layers: int
     decoder_layers: int
     image_height: int

@@ -75,6 +75,34 @@ class EncoderBlock(nn.Module):
         return tokens + self.mlp(self.mlp_norm(tokens))  # type: ignore[no-any-return]
 
 
+class Resampler(nn.Module):
+    """Sums an encoder's tokens up in a few: learned queries attend to them, then feed-forward.
+
+    As the resampler of Flamingo (Alayrac et al., 2022, section 3.1), with one layer.
+
+    Args:
+        count: Tokens that come out.
+        width: Channels of the tokens.
+        heads: Divides `width`.
+        hidden: Channels inside the feed-forward layer.
+    """
+
+    def __init__(self, count: int, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.zeros(1, count, width))
+        self.context_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, hidden)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Maps tokens [b, n, width] to [b, count, width]."""
+        queries = self.queries.expand(len(tokens), -1, -1)
+        summary = queries + self.attention(queries, self.context_norm(tokens))
+        return self.norm(summary + self.mlp(self.mlp_norm(summary)))  # type: ignore[no-any-return]
+
+
 class FusionBlock(nn.Module):
     """Pre-norm block in which question tokens look at each other, then across at picture and sound."""
 
@@ -92,7 +120,7 @@ class FusionBlock(nn.Module):
 
         Args:
             tokens: Question tokens [b, t, width].
-            senses: The tokens of picture and sound, [b, m, width]; or [b / q, m, width] where q questions in a row are
+            senses: The summaries of picture and sound, [b, m, width]; or [b / q, m, width] where q questions in a row are
                 asked on the same picture and sound.
             mask: Additive, [b, 1, 1, t].
 

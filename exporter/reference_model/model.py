@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.layers import DecoderBlock, EncoderBlock, FusionBlock
+from exporter.reference_model.layers import DecoderBlock, EncoderBlock, FusionBlock, Resampler
 
 KeyValue = tuple[Tensor, Tensor]
 
 
 class VisionEncoder(nn.Module):
-    """Convolution stem (one token for each 8 × 8 pixels), then transformer blocks."""
+    """Convolution stem (one token for each 8 × 8 pixels), then transformer blocks, then a summary."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -28,18 +28,18 @@ class VisionEncoder(nn.Module):
         )
         self.position = nn.Parameter(torch.zeros(1, config.vision_tokens, width))
         self.blocks = _blocks(config, config.vision_layers)
-        self.norm = nn.LayerNorm(width)
+        self.resampler = _resampler(config)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Maps pixels [b, 1, height, width] to tokens [b, vision_tokens, width]."""
+        """Maps pixels [b, 1, height, width] to a summary [b, summary_tokens, width]."""
         tokens = self.stem(pixels).flatten(2).transpose(1, 2) + self.position
         for block in self.blocks:
             tokens = block(tokens)
-        return self.norm(tokens)  # type: ignore[no-any-return]
+        return self.resampler(tokens)  # type: ignore[no-any-return]
 
 
 class AudioEncoder(nn.Module):
-    """Convolution stem (one token for every 4 frames), then transformer blocks."""
+    """Convolution stem (one token for every 4 frames), then transformer blocks, then a summary."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -51,14 +51,14 @@ class AudioEncoder(nn.Module):
         )
         self.position = nn.Parameter(torch.zeros(1, config.audio_tokens, width))
         self.blocks = _blocks(config, config.audio_layers)
-        self.norm = nn.LayerNorm(width)
+        self.resampler = _resampler(config)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Maps a log-mel spectrogram [b, mel_bins, audio_frames] to tokens [b, audio_tokens, width]."""
+        """Maps a log-mel spectrogram [b, mel_bins, audio_frames] to a summary [b, summary_tokens, width]."""
         tokens = self.stem(mel).transpose(1, 2) + self.position
         for block in self.blocks:
             tokens = block(tokens)
-        return self.norm(tokens)  # type: ignore[no-any-return]
+        return self.resampler(tokens)  # type: ignore[no-any-return]
 
 
 class TextEncoder(nn.Module):
@@ -162,6 +162,10 @@ class MultiModalTransformer(nn.Module):
         position = torch.arange(length)
         logits, _ = self.decoder(answer_ids, position, past, causal, memory, text_mask)
         return logits  # type: ignore[no-any-return]
+
+
+def _resampler(config: ModelConfig) -> Resampler:
+    return Resampler(config.summary_tokens, config.width, config.heads, config.mlp_width)
 
 
 def _blocks(config: ModelConfig, count: int) -> nn.ModuleList:

@@ -35,7 +35,7 @@ from exporter.reference_model.tokenizer import END, PADDING, START, build_tokeni
 from exporter.reference_model.training import StepReport, TrainingSettings, build_model, train_model
 
 TEST_EXAMPLES = 300
-CALIBRATION_EXAMPLES = 96
+CALIBRATION_EXAMPLES = 64
 
 REPORT_EVERY = 100
 """Steps between lines of the log."""
@@ -48,10 +48,11 @@ def reference_config(preprocessor: Preprocessor, tokenizer: Tokenizer) -> ModelC
     return ModelConfig(
         width=64,
         heads=4,
-        mlp_width=192,
+        mlp_width=256,
         vision_layers=2,
         audio_layers=2,
         text_layers=1,
+        summary_tokens=4,
         fusion_layers=2,
         decoder_layers=2,
         image_height=preprocessor.image.height,

@@ -65,8 +65,8 @@ def component_captures(config: ModelConfig, dtype: ir.DataType) -> tuple[Capture
     text_mask = TensorSpec("text_mask", dtype, (1, 1, 1, config.text_length))
     pixels = TensorSpec("pixels", dtype, (1, 1, config.image_height, config.image_width))
     mel = TensorSpec("mel", dtype, (1, config.mel_bins, config.audio_frames))
-    vision = TensorSpec("vision_tokens", dtype, (1, config.vision_tokens, config.width))
-    audio = TensorSpec("audio_tokens", dtype, (1, config.audio_tokens, config.width))
+    vision = TensorSpec("vision_summary", dtype, (1, config.summary_tokens, config.width))
+    audio = TensorSpec("audio_summary", dtype, (1, config.summary_tokens, config.width))
     text = TensorSpec("text_tokens", dtype, (1, config.text_length, config.width))
     senses = (vision, audio, text, text_mask)
     return (
