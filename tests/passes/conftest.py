@@ -16,7 +16,7 @@ HEADER = '<ir_version: 10, opset_import: ["" : 23, "com.microsoft" : 1]>'
 
 
 def make_model(text: str, weights: Mapping[str, np.ndarray] | None = None) -> ir.Model:
-    """Parses `graph (inputs) => (outputs) <initializers> { nodes }`; free names found in `weights` become initializers."""
+    """Parses `graph (inputs) => (outputs) <initializers> { nodes }`; inputs named in `weights` become initializers."""
     model = ir.from_onnx_text(f"{HEADER} {text}")
     free = {value.name: value for value in model.graph.inputs if weights and value.name in weights}
     for name, value in free.items():

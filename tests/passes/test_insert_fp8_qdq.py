@@ -13,6 +13,8 @@ from passes.precision import Choice, Format, PrecisionPolicy
 RNG = np.random.default_rng(0)
 WEIGHT = (RNG.standard_normal((16, 8)) * 0.1).astype(np.float32)
 TEXT = "g (float[4,16] x, float[16,8] w) => (float[4,8] y) { y = MatMul(x, w) }"
+TWO_LAYERS = """g (float[4,16] x, float[16,8] w, float[16,8] v) => (float[4,8] y)
+{ a = MatMul(x, w)  b = MatMul(x, v)  y = Add(a, b) }"""
 
 
 def build(model_from, modality="vision", text=TEXT, weights=None):
@@ -23,14 +25,11 @@ def build(model_from, modality="vision", text=TEXT, weights=None):
 
 
 def expected_graph(model_from, scale, fmt):
-    code = int(fmt.onnx)
-    text = """g (float[4,16] x) => (float[4,8] y) {
+    text = """<ir_version: 10, opset_import: ["" : 23]>
+    g (float[4,16] x, float s, float z, float c, float ws) => (float[4,8] y) {
       q = QuantizeLinear<saturate=1>(x, s, z)  d = DequantizeLinear(q, s, z)
       w = DequantizeLinear<axis=1>(c, ws)  y = MatMul(d, w) }"""
-    model = ir.from_onnx_text(
-        f'<ir_version: 10, opset_import: ["" : 23]> {text.replace("[4,16] x)", "[4,16] x, float s, float z, float c, float ws)")}'
-    )
-    del code
+    model = ir.from_onnx_text(text)
     factors = scales_for(np.abs(WEIGHT).max(0), fmt, np.float32)
     codes = np.clip(WEIGHT / factors, -fmt.largest, fmt.largest).astype(fmt.numpy)
     constants = {"s": np.float32(scale), "z": np.zeros((), fmt.numpy), "c": codes, "ws": factors}
@@ -65,8 +64,7 @@ def test_onnxruntime_computes_the_quantised_product(modality, fmt, model_from):
 
 
 def test_a_shared_input_is_quantised_once(model_from):
-    text = "g (float[4,16] x, float[16,8] w, float[16,8] v) => (float[4,8] y) { a = MatMul(x, w) b = MatMul(x, v) y = Add(a, b) }"
-    model = build(model_from, "vision", text, {"w": WEIGHT, "v": WEIGHT * 2})
+    model = build(model_from, "vision", TWO_LAYERS, {"w": WEIGHT, "v": WEIGHT * 2})
     InsertFp8Qdq(PrecisionPolicy(), "part", {("x", Format.E4M3): 0.1})(model)
     kinds = [node.op_type for node in model.graph]
     assert kinds.count("QuantizeLinear") == 1
@@ -74,8 +72,7 @@ def test_a_shared_input_is_quantised_once(model_from):
 
 
 def test_layers_of_different_formats_quantise_their_input_twice(model_from):
-    text = "g (float[4,16] x, float[16,8] w, float[16,8] v) => (float[4,8] y) { a = MatMul(x, w) b = MatMul(x, v) y = Add(a, b) }"
-    model = build(model_from, "vision", text, {"w": WEIGHT, "v": WEIGHT * 2})
+    model = build(model_from, "vision", TWO_LAYERS, {"w": WEIGHT, "v": WEIGHT * 2})
     policy = PrecisionPolicy(measured={"v": Choice(Format.E5M2, "measured")})
     assert set(quantised_inputs(model, policy)) == {("x", Format.E4M3), ("x", Format.E5M2)}
     InsertFp8Qdq(policy, "part", {("x", Format.E4M3): 0.1, ("x", Format.E5M2): 0.1})(model)
