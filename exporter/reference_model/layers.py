@@ -120,8 +120,8 @@ class FusionBlock(nn.Module):
 
         Args:
             tokens: Question tokens [b, t, width].
-            senses: The summaries of picture and sound, [b, m, width]; or [b / q, m, width] where q questions in a row are
-                asked on the same picture and sound.
+            senses: The summaries of picture and sound, [b, m, width]; or [b / q, m, width] where q questions in a row
+                are asked on the same picture and sound.
             mask: Additive, [b, 1, 1, t].
 
         Returns:

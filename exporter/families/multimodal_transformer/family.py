@@ -11,13 +11,12 @@ from exporter.families.multimodal_transformer.runner import MultimodalTransforme
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program
+from exporter.provenance import provenance
 from exporter.reference_model.config import MODEL_TYPE, ModelConfig
 from exporter.reference_model.dataset import load_requests
 from exporter.reference_model.preprocessor import Preprocessor
 from exporter.reference_model.splits import Split
 from exporter.weights import Checkpoint
-
-_SOURCE_FILES = ("config.json", "preprocessor_config.json", "tokenizer.json")
 
 
 class MultimodalTransformerFamily:
@@ -40,17 +39,13 @@ class MultimodalTransformerFamily:
         tokenizer = folder.read_bytes("tokenizer.json")
         _check_inputs(config, preprocessor, load_tokenizer(tokenizer).get_vocab_size())
         checkpoint = Checkpoint(folder)
-        files = (*_SOURCE_FILES, *checkpoint.files)
         return Program(
             family=self.name,
             components=_capture_components(config, checkpoint, options),
             settings={"config": config.to_json(), "preprocessor": preprocessor.to_json()},
             assets={"tokenizer.json": tokenizer},
             requests=tuple(load_requests(Split.CALIBRATION, folder.path)),
-            provenance={
-                "source": folder.path.name,
-                "files": {name: folder.sha256(name) for name in sorted(files)},
-            },
+            provenance=provenance(folder, checkpoint.files),
         )
 
     def runner(

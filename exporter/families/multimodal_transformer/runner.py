@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from exporter.errors import SourceError
 from exporter.families.family import Signatures
+from exporter.families.kv_cache import KvCache
 from exporter.program import Answer, Array, Executor, Feeds, Request
 from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.preprocessor import MASKED, Preprocessor
+from exporter.reference_model.preprocessor import Preprocessor
 
 
 class MultimodalTransformerRunner:
@@ -61,11 +60,18 @@ class MultimodalTransformerRunner:
         self, executors: Mapping[str, Executor], request: Request, max_new_tokens: int
     ) -> Iterator[int]:
         """Greedy decoding; the end token is not part of the answer."""
-        step = _Step(self._config, self._encode(executors, request))
+        values = self._encode(executors, request)
+        cache = KvCache(self._signatures["decode"])
         token = self._config.bos_token_id
-        for position in range(min(max_new_tokens, self._config.cache_length)):
-            outputs = self._run(executors, "decode", step.feeds(token, position))
-            step.store(outputs, position)
+        for position in range(min(max_new_tokens, cache.capacity)):
+            values |= {
+                **cache.arrays,
+                "token_id": np.array([[token]], np.int64),
+                "position": np.array([position], np.int64),
+                "mask": cache.mask(tokens=1, valid=1),
+            }
+            outputs = self._run(executors, "decode", values)
+            cache.append(outputs, rows=1)
             token = int(outputs["logits"].argmax())
             if token == self._config.eos_token_id:
                 return
@@ -112,44 +118,3 @@ def load_tokenizer(data: bytes) -> Tokenizer:
         raise SourceError(
             "The tokenizer cannot be read.", where="tokenizer.json", received=str(error)[:200]
         ) from error
-
-
-@dataclasses.dataclass
-class _Step:
-    """Inputs of the decoder, with the key-value cache that is written in place.
-
-    Attributes:
-        config: Dimensions.
-        encoded: Holds `memory` and `text_mask`.
-    """
-
-    config: ModelConfig
-    encoded: Mapping[str, Array]
-
-    def __post_init__(self) -> None:
-        config = self.config
-        shape = (1, config.heads, config.cache_length, config.head_dim)
-        layers = range(config.decoder_layers)
-        self._cache: dict[str, npt.NDArray[np.float32]] = {
-            f"past_{kind}_{layer}": np.zeros(shape, np.float32)
-            for layer in layers
-            for kind in ("key", "value")
-        }
-        self._mask = np.full((1, 1, 1, config.cache_length + 1), MASKED, np.float32)
-        self._mask[..., -1] = 0.0
-
-    def feeds(self, token: int, position: int) -> dict[str, Array]:
-        """Returns the decoder's inputs for a token at a position of the answer."""
-        return {
-            **self.encoded,
-            **self._cache,
-            "token_id": np.array([[token]], np.int64),
-            "position": np.array([position], np.int64),
-            "mask": self._mask,
-        }
-
-    def store(self, outputs: Mapping[str, Array], position: int) -> None:
-        """Writes the new rows into the cache and lets the next step see them."""
-        for name, rows in self._cache.items():
-            rows[:, :, position] = outputs[name.replace("past_", "new_")][:, :, 0]
-        self._mask[..., position] = 0.0

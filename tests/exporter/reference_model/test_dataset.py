@@ -25,7 +25,9 @@ def folder(tmp_path, examples):
 
 
 def test_examples_are_repeatable_and_even(corpus, examples):
-    assert [e.question for e in examples] == [e.question for e in draw_examples(corpus, Split.TEST, 12, seed=1)]
+    assert [e.question for e in examples] == [
+        e.question for e in draw_examples(corpus, Split.TEST, 12, seed=1)
+    ]
     assert [e.kind for e in examples] == [*Kind, *Kind]
 
 
@@ -85,7 +87,9 @@ def test_tensors_that_do_not_fit_are_refused(folder, damage):
         load_requests("test", folder)
 
 
-@pytest.mark.parametrize("change", [{"items": 3}, {"items": [{}]}, {"sample_rate": 0}, {"items": [{"kind": "x"}]}])
+@pytest.mark.parametrize(
+    "change", [{"items": 3}, {"items": [{}]}, {"sample_rate": 0}, {"items": [{"kind": "x"}]}]
+)
 def test_a_damaged_list_of_questions_is_refused(folder, change):
     document = json.loads((folder / "test.json").read_text())
     (folder / "test.json").write_text(json.dumps({**document, **change}))

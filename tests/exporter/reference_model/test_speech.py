@@ -23,7 +23,8 @@ def install_fake_espeak(folder, monkeypatch, body):
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(0, "zero"), (13, "thirteen"), (20, "twenty"), (42, "forty two"), (99, "ninety nine")]
+    ("number", "words"),
+    [(0, "zero"), (13, "thirteen"), (20, "twenty"), (42, "forty two"), (99, "ninety nine")],
 )
 def test_number_words(number, words):
     assert number_words(number) == words

@@ -75,9 +75,7 @@ def test_the_first_question_of_a_pair_is_its_sum(corpus):
 
 
 def test_batches_are_repeatable(corpus):
-    for first, second in itertools.islice(
-        zip(draw_batches(corpus), draw_batches(corpus), strict=True), 2
-    ):
+    for first, second in itertools.islice(zip(draw_batches(corpus), draw_batches(corpus), strict=True), 2):
         for name, values in vars(first).items():
             np.testing.assert_array_equal(values, getattr(second, name))
 
