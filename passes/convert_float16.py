@@ -65,7 +65,7 @@ class ConvertFloat16(ir.passes.InPlacePass):
             self._remark(node.name or node.op_type, modality_of(node), "computes in float32", reason)
         for value in graph.inputs:
             if value.dtype in _WIDE:
-                value.dtype = ir.DataType.FLOAT16
+                value.type = ir.TensorType(ir.DataType.FLOAT16)  # a clone shares the old type object
         for value in tuple(graph.initializers.values()):
             self._convert_initializer(graph, value, kept)
         _convert_nodes(graph, kept)
@@ -87,7 +87,7 @@ class ConvertFloat16(ir.passes.InPlacePass):
             del graph.initializers[name]
             return
         value.const_value = cast(tensor, ir.DataType.FLOAT16, name)
-        value.dtype = ir.DataType.FLOAT16
+        value.type = ir.TensorType(ir.DataType.FLOAT16)
         self._remark_clamping(name, tensor)
 
     def _remark_clamping(self, name: str, tensor: ir.TensorProtocol) -> None:
@@ -161,7 +161,7 @@ def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:
             node.replace_input_with(index, casts[value, wanted])
         for output in node.outputs:
             if output.dtype in _WIDE:
-                output.dtype = wanted
+                output.type = ir.TensorType(wanted)
                 if is_op(node, "Cast"):
                     node.attributes["to"] = ir.AttrInt64("to", int(wanted))
 

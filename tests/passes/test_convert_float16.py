@@ -106,6 +106,13 @@ def test_a_float16_graph_is_left_alone(model_from):
     assert not ConvertFloat16()(model).modified
 
 
+def test_a_clone_is_not_changed_along(model_from):
+    original = model_from(BEFORE)
+    InferShapes()(original)
+    ConvertFloat16()(original.clone())
+    assert {value.dtype for node in original.graph for value in node.outputs} == {ir.DataType.FLOAT}
+
+
 def test_generators_are_refused(model_from):
     text = "g (int64[1] n, float[4] x) => (float[4] y) { z = ConstantOfShape(n)  y = Add(x, z) }"
     with pytest.raises(PassError, match="ConstantOfShape"):

@@ -28,5 +28,5 @@ def test_no_feeds_is_an_error(model_from):
 
 
 def test_activations_that_are_not_finite_name_the_tensor(model_from):
-    with pytest.raises(PassError, match="where: +h"):
+    with pytest.raises(PassError, match=r"where: +h"):
         observe(model_from(TEXT), [{"x": np.full((2, 3), np.inf, np.float32)}], ["h"])
