@@ -20,8 +20,9 @@ FLOAT32_OPS = frozenset(
     | {"ReduceProd", "ReduceSum", "ReduceSumSquare", "Resize", "STFT", "DFT", "Sin", "Softplus", "Sqrt"}
 )
 """Stay in float32: squares, sums and powers leave float16's range (6e-8 … 65504), angles and logarithms its
-precision (11 bits). They are a small share of the work. ONNX Runtime's CPU provider runs every other operator of
-opset 23 in float16, by kernels of its own or by float32 ones between casts it inserts."""
+precision (11 bits). They are a small share of the work. ONNX Runtime's CPU provider runs every other operator in
+float16: by kernels of its own, or by float32 ones between casts it inserts. It drops inserted casts between two
+float32 kernels, so that a chain of such operators is rounded once, at its end."""
 
 _TYPED_BY_ATTRIBUTE = frozenset({"Constant", "ConstantOfShape", "EyeLike", "RandomNormal", "RandomUniform"})
 

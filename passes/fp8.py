@@ -36,12 +36,25 @@ def encode(values: Array, fmt: Format) -> Codes:
     Returns:
         Codes of the same shape; NaN stays NaN.
     """
-    wide = np.clip(values.astype(np.float32, copy=False), -fmt.largest, fmt.largest)
-    if wide.size < _TORCH_ELEMENTS:
+    if values.size < _TORCH_ELEMENTS:
+        limited = np.clip(values.astype(np.float32, copy=False), -fmt.largest, fmt.largest)
         with np.errstate(invalid="ignore"):  # NaN is converted to NaN
-            return wide.astype(fmt.numpy).view(np.uint8)
-    codes: Codes = torch.from_numpy(np.ascontiguousarray(wide)).to(_TORCH[fmt]).view(torch.uint8).numpy()
+            return limited.astype(fmt.numpy).view(np.uint8)
+    codes: Codes = encode_in_place(torch.from_numpy(np.array(values, np.float32, order="C")), fmt).numpy()
     return codes
+
+
+def encode_in_place(values: torch.Tensor, fmt: Format) -> torch.Tensor:
+    """Rounds half to even and saturates, as `encode`; overwrites its input to save a copy.
+
+    Args:
+        values: float32 of any shape; clamped in place.
+        fmt: E4M3 or E5M2.
+
+    Returns:
+        uint8 codes of the same shape.
+    """
+    return values.clamp_(-fmt.largest, fmt.largest).to(_TORCH[fmt]).view(torch.uint8)
 
 
 def decode(codes: Codes, fmt: Format) -> Floats:

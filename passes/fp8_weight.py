@@ -13,7 +13,7 @@ import torch
 from exporter.lazy_tensor import BlockwiseTensor, read_rows, row_blocks, static_shape
 from exporter.program import Array
 from passes.errors import PassError
-from passes.fp8 import encode, scales_for
+from passes.fp8 import encode_in_place, scales_for
 from passes.lazy_tensor import TRANSPOSE_BLOCK_BYTES, transpose_source
 from passes.precision import Format
 
@@ -94,11 +94,19 @@ def _encode_rows(block: Array, scales: npt.NDArray[Any], fmt: Format) -> Array:
     """Divides by the scales in float32 and encodes, a cache-sized group of rows at a time."""
     codes = np.empty(block.shape, np.uint8)
     rows = max(1, _CACHE_ELEMENTS // max(1, block[0].size))
+    source, target = _as_torch(block), torch.from_numpy(codes)
     divisor = torch.from_numpy(scales.astype(np.float32))
     per_row = divisor.ndim > 1
     for start in range(0, block.shape[0], rows):
         stop = start + rows
-        wide = torch.from_numpy(block[start:stop].astype(np.float32))
+        wide = source[start:stop].to(torch.float32, copy=True)
         wide /= divisor[start:stop] if per_row else divisor
-        codes[start:stop] = encode(wide.numpy(), fmt)
+        target[start:stop] = encode_in_place(wide, fmt)
     return codes.view(fmt.numpy)
+
+
+def _as_torch(block: Array) -> torch.Tensor:
+    """Shares the memory of a float array with torch, which does not know numpy's bfloat16."""
+    if block.dtype == ir.DataType.BFLOAT16.numpy():
+        return torch.from_numpy(block.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(np.require(block, requirements="W"))

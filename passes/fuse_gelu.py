@@ -15,8 +15,9 @@ _TOLERANCE = 1e-3
 class FuseGelu(Rewrite):
     """0.5 · x · (1 + erf(x / sqrt(2))) in any order of its products → Gelu(x).
 
-    In float16 the five operators round five times and Gelu rounds once: on 65,536 values N(0, 2) the
-    root-mean-square error falls from 3.3e-4 to 1.5e-4; on a CPU four passes over the widest activation go away.
+    Where a device rounds to float16 after each operator, five operators round five times and Gelu once: on
+    4,194,304 values N(0, 2) the root-mean-square error falls from 3.3e-4 to 2.3e-4, and four passes over the
+    widest activation go away.
     """
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
