@@ -9,7 +9,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import platformdirs
@@ -68,6 +70,10 @@ class Cache:
         shutil.copytree(entry / "files", destination, dirs_exist_ok=True)
         return summary
 
+    def has(self, key: str) -> bool:
+        """Whether there is a whole, undamaged entry."""
+        return _read_entry(self._folder / "steps" / key) is not None
+
     def _build(self, entry: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         entry.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".building-"))
@@ -100,6 +106,21 @@ def _read_entry(entry: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return summary if _checksums(entry / "files") == expected else None
+
+
+def package_digest(*packages: ModuleType) -> str:
+    """Hashes the sources of packages, so that what other code made is not taken for this code's work.
+
+    Args:
+        *packages: Imported packages; their `.py`, `.c` and `.h` files count.
+    """
+    digest = hashlib.sha256()
+    for package in packages:
+        root = Path(str(resources.files(package)))
+        for path in sorted(path for pattern in ("*.py", "*.c", "*.h") for path in root.rglob(pattern)):
+            digest.update(path.relative_to(root.parent).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

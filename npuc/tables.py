@@ -26,7 +26,7 @@ def summary_lines(manifest: Manifest) -> list[str]:
     """Returns source, device and recipe, one line each."""
     device = manifest.device
     return [
-        f"model    {manifest.source.get('name', '?')} (family {manifest.family})",
+        f"model    {manifest.source['source']} (family {manifest.family})",
         f"device   {device.name}: {device.soc}, tier {device.tier}, target {device.target}",
         f"recipe   {manifest.recipe['name']}, npuc {manifest.npuc_version}",
     ]

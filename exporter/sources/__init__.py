@@ -7,13 +7,10 @@ from pathlib import Path
 from exporter.errors import SourceError
 from exporter.options import CaptureOptions
 from exporter.program import Program
+from exporter.sources.locate import DEMO, demo_folder
 
 __all__ = ["DEMO", "open_source"]
 
-DEMO = "demo"
-"""Name of the small model that comes with npuc."""
-
-_DEMO_FOLDER = Path(__file__).parents[1] / "reference_model" / "assets"
 _KINDS = "a model folder with config.json, file.py:function, a .pt2 file, an .onnx file, or demo"
 
 
@@ -33,7 +30,7 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
     """
     options = options or CaptureOptions()
     name = str(model)
-    path = _DEMO_FOLDER if name == DEMO else Path(name).expanduser()
+    path = demo_folder() if name == DEMO else Path(name).expanduser()
     file_part, separator, function = name.rpartition(":")
     if separator and file_part.endswith(".py"):
         from exporter.sources.python_factory import open_factory

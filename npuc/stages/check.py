@@ -9,7 +9,7 @@ from targets.target import Lowered
 from targets.tvm.executor import EmulatedExecutor
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Program
+from exporter.program import Component
 from npuc.agreement import bound_for, compare
 from npuc.artifact import MODEL_FOLDER
 from npuc.errors import AgreementError
@@ -18,13 +18,13 @@ from npuc.progress import Advance
 from npuc.recipe import Recipe
 from npuc.samples import load_samples
 from npuc.stages.lower import BINARY_FOLDER
+from npuc.stages.prepare import Prepared
 from npuc.weights_file import WEIGHTS_NAME
 
 
 def check_binaries(
-    program: Program,
+    prepared: Prepared,
     lowered: Mapping[str, Lowered],
-    formats: Mapping[str, set[str]],
     recipe: Recipe,
     folder: Path,
     advance: Advance,
@@ -32,9 +32,8 @@ def check_binaries(
     """Runs every binary on the recorded samples.
 
     Args:
-        program: Components as they were lowered.
+        prepared: Components as they were lowered; the formats of their layers decide the bounds.
         lowered: What was made of them.
-        formats: Component name → formats of its layers; decides the bound.
         recipe: Sections [precision] and [gates].
         folder: Of the artifact.
         advance: Told once a component.
@@ -44,8 +43,10 @@ def check_binaries(
     """
     samples = load_samples(folder / MODEL_FOLDER)
     agreements = {}
-    for name, component in program.components.items():
-        bound = bound_for(formats[name], recipe.precision.base, recipe.gates)
+    for name, component in prepared.program.components.items():
+        bound = bound_for(
+            {layer.format for layer in prepared.layers[name]}, recipe.precision.base, recipe.gates
+        )
         with _open(component, lowered[name], folder) as candidate:
             reference = OnnxExecutor(folder / MODEL_FOLDER / f"{name}.onnx")
             agreements[name] = compare(reference, candidate, samples[name], bound)

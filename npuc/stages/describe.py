@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from targets.target import Lowered
 
-from exporter.program import Component, Program
+from exporter.program import Component
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
 from npuc.manifest import (
@@ -26,7 +25,7 @@ from npuc.recipe import Recipe
 from npuc.report import REPORT_NAME, write_report
 from npuc.stages.budget import budgets
 from npuc.stages.lower import BINARY_FOLDER
-from npuc.stages.quantize import Quantized
+from npuc.stages.prepare import Prepared
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from targets.device import Device
 
@@ -35,18 +34,17 @@ from targets.device import Device
 class Built:
     """Everything a compile made and measured."""
 
-    program: Program
+    prepared: Prepared
     device: Device
     tier: str
     recipe: Recipe
-    quantized: Quantized
     lowered: Mapping[str, Lowered]
     agreements: Mapping[str, Agreement]
 
 
 def write_description(built: Built, folder: Path) -> None:
     """Writes `report.html` and, last, `manifest.json` with the checksum of every other file."""
-    limits = budgets(built.program, built.device, built.lowered, folder)
+    limits = budgets(built.prepared.program, built.device, built.lowered, folder)
     manifest = _manifest(built, limits, _files(folder))
     write_report(manifest, folder)
     report = {REPORT_NAME: _file_record(folder / REPORT_NAME)}
@@ -54,14 +52,14 @@ def write_description(built: Built, folder: Path) -> None:
 
 
 def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRecord]) -> Manifest:
-    device, program = built.device, built.program
+    device, program = built.device, built.prepared.program
     return Manifest(
         schema_version=SCHEMA_VERSION,
         npuc_version=npuc_version(),
         tool_versions=tool_versions(),
         source=program.provenance,
         family=program.family,
-        settings=_plain(program.settings),
+        settings=program.settings,
         assets=tuple(f"{ASSETS_FOLDER}/{name}" for name in sorted(program.assets)),
         device=DeviceRecord(
             id=device.id, name=device.name, soc=device.soc.name, tier=built.tier, target=device.target
@@ -69,7 +67,7 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
         recipe=built.recipe.model_dump(mode="json"),
         components=tuple(_component(built, component) for component in program.components.values()),
         subnetworks=("full",),
-        format_errors=built.quantized.format_errors,
+        format_errors=built.prepared.format_errors,
         budgets=limits,
         files=files,
     )
@@ -83,7 +81,7 @@ def _component(built: Built, component: Component) -> ComponentRecord:
         reference=f"{MODEL_FOLDER}/{component.name}.onnx",
         inputs=tuple(TensorRecord.of(spec) for spec in component.inputs),
         outputs=tuple(TensorRecord.of(spec) for spec in component.outputs),
-        layers=built.quantized.layers[component.name],
+        layers=built.prepared.layers[component.name],
         segments=(_segment(built, component.name),),
     )
 
@@ -117,8 +115,3 @@ def _files(folder: Path) -> dict[str, FileRecord]:
 
 def _file_record(path: Path) -> FileRecord:
     return FileRecord(bytes=path.stat().st_size, sha256=file_sha256(path))
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Tuples become lists, as they will be when the manifest is read again."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-from importlib import resources
 from pathlib import Path
 
 import onnx_ir as ir
@@ -78,14 +75,3 @@ def _key(job: LowerJob, component: Component) -> str:
     return content_key(
         "lower", component.name, graph, cpu, job.device.target, tool_versions(), _compiler_digest()
     )
-
-
-@functools.cache
-def _compiler_digest() -> str:
-    """Hashes the sources of the back ends, so that an entry made by other code is not taken for this one's."""
-    digest = hashlib.sha256()
-    root = Path(str(resources.files("targets")))
-    for path in sorted((*root.rglob("*.py"), *root.rglob("*.c"), *root.rglob("*.h"))):
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -14,7 +14,7 @@ def manifest():
         schema_version=SCHEMA_VERSION,
         npuc_version=npuc_version(),
         tool_versions=tool_versions(),
-        source={"name": "demo"},
+        source={"source": "demo"},
         family="generic",
         settings={},
         assets=("assets/tokenizer.json",),

@@ -1,0 +1,58 @@
+"""Tells whether a source is the same as before, so that finished work on it can be used again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from exporter.sources.locate import DEMO, demo_folder
+
+SIZE_LIMIT = 2 << 30
+"""Bytes; hashing and keeping copies of larger sources costs more than capturing them again."""
+
+
+def source_fingerprint(model: str) -> str | None:
+    """Returns a SHA-256 over the names and contents of a source's files.
+
+    Args:
+        model: As given to `open_source`.
+
+    Returns:
+        None where the files do not decide the result (a Python factory may import anything), where the source is
+        larger than `SIZE_LIMIT`, or where it cannot be read (opening it reports why).
+    """
+    path = demo_folder() if model == DEMO else Path(model).expanduser()
+    try:
+        files = _files(path)
+        if not files or sum(file.stat().st_size for file in files) > SIZE_LIMIT:
+            return None
+        digest = hashlib.sha256()
+        for file in sorted(files):
+            digest.update(f"{file.relative_to(path.parent)}\0{file.stat().st_size}\0".encode())
+            with file.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+    except (OSError, ValueError, DecodeError):
+        return None
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return [file for file in path.rglob("*") if file.is_file()]
+    if path.suffix == ".onnx" and path.is_file():
+        return [path, *_external_files(path)]
+    return [path] if path.suffix == ".pt2" and path.is_file() else []
+
+
+def _external_files(path: Path) -> list[Path]:
+    graph = onnx.load(path, load_external_data=False).graph
+    names = {
+        entry.value
+        for tensor in graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return [path.parent / name for name in sorted(names)]

@@ -1,0 +1,175 @@
+"""Stages 1 to 5 together: everything that depends on the model and the recipe but not on the device.
+
+The result is a folder (weights, reference graphs, samples, assets, remarks) and a summary. Both are kept in the
+cache, so that a second device, or a run after an interruption, starts from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+import exporter
+import passes
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Component, Feeds, Modality, Program, Role
+from exporter.sources import open_source
+from exporter.sources.fingerprint import source_fingerprint
+from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
+from npuc.cache import Cache, content_key, package_digest
+from npuc.dump_ir import IrDump
+from npuc.manifest import FormatError, LayerRecord
+from npuc.progress import ProgressReporter
+from npuc.recipe import Recipe
+from npuc.samples import save_samples
+from npuc.stages.capture import capture_options
+from npuc.stages.normalize import normalize_program
+from npuc.stages.observe import record_feeds, spread
+from npuc.stages.quantize import Quantized, quantize_program
+from npuc.stages.remarks import write_remarks
+from npuc.version import tool_versions
+from npuc.weights_file import large_initializers, write_weights
+
+VERIFICATION_REQUESTS = 2
+"""Requests whose component inputs are kept in the artifact: enough to repeat the comparison anywhere."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareJob:
+    """What to prepare.
+
+    Attributes:
+        model: As the user named it.
+        recipe: Every setting.
+        dump_folder: Where `--dump-ir` writes, or None.
+        reporter: Is told about progress.
+        cache: Finished work of earlier compiles.
+    """
+
+    model: str
+    recipe: Recipe
+    dump_folder: Path | None
+    reporter: ProgressReporter
+    cache: Cache
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A program ready for any device.
+
+    Attributes:
+        program: Final graphs; large weights are bound to the weights file.
+        layers: Component name → format of each layer.
+        format_errors: Output error of both FP8 formats by modality.
+    """
+
+    program: Program
+    layers: dict[str, tuple[LayerRecord, ...]]
+    format_errors: tuple[FormatError, ...]
+
+
+def prepare(job: PrepareJob, folder: Path) -> Prepared:
+    """Fills `folder` and returns what was prepared.
+
+    Args:
+        job: What to prepare.
+        folder: Of the artifact.
+
+    Raises:
+        DiagnosticError: The model cannot be read, captured, rewritten or executed.
+    """
+    fingerprint = source_fingerprint(job.model) if job.dump_folder is None else None
+    if fingerprint is None:
+        return _load(_build(job, folder), folder)
+    recipe = job.recipe.model_dump(mode="json", exclude={"name", "gates"})
+    code = package_digest(exporter, passes)
+    key = content_key("prepare", fingerprint, recipe, tool_versions(), code)
+    if job.cache.has(key):
+        job.reporter.note("capture to weights: taken from the cache")
+    return _load(job.cache.fetch(key, folder, lambda building: _build(job, building)), folder)
+
+
+def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
+    dump = IrDump(job.dump_folder)
+    with job.reporter.phase("capture", 1) as advance:
+        program = open_source(job.model, capture_options(job.recipe))
+        advance(1, 0)
+    with job.reporter.phase("normalize", len(program.components)) as advance:
+        remarks = normalize_program(program, advance, dump)
+    feeds = _observe(job, program)
+    with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
+        quantized = quantize_program(program, job.recipe, feeds, advance, dump)
+    for name, entries in quantized.remarks.items():
+        remarks[name] += entries
+    write_remarks(remarks, folder)
+    _write_model(job, program, folder)
+    return _summary(program, quantized)
+
+
+def _observe(job: PrepareJob, program: Program) -> dict[str, list[Feeds]]:
+    requests = spread(program.requests, job.recipe.calibration.samples)
+    with job.reporter.phase("calibrate", 1) as advance:
+        executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
+        feeds = record_feeds(program, executors, requests)
+        recorded = (array.nbytes for samples in feeds.values() for feed in samples for array in feed.values())
+        advance(1, sum(recorded))
+    return feeds
+
+
+def _write_model(job: PrepareJob, program: Program, folder: Path) -> None:
+    """Writes the weights, the reference graphs beside them, their samples, and the assets."""
+    model_folder, assets_folder = folder / MODEL_FOLDER, folder / ASSETS_FOLDER
+    model_folder.mkdir()
+    assets_folder.mkdir()
+    with job.reporter.phase("weights", len(large_initializers(program.components))) as advance:
+        write_weights(program.components, model_folder, lambda nbytes: advance(1, nbytes))
+    for name, component in program.components.items():
+        ir.save(component.model, model_folder / f"{name}.onnx")
+    with job.reporter.phase("reference", 1) as advance:
+        executors = {name: OnnxExecutor(model_folder / f"{name}.onnx") for name in program.components}
+        save_samples(
+            record_feeds(program, executors, spread(program.requests, VERIFICATION_REQUESTS)), model_folder
+        )
+        advance(1, 0)
+    for name, content in sorted(program.assets.items()):
+        (assets_folder / name).write_bytes(content)
+
+
+def _summary(program: Program, quantized: Quantized) -> dict[str, Any]:
+    return {
+        "family": program.family,
+        "settings": program.settings,
+        "provenance": program.provenance,
+        "components": [
+            {"name": component.name, "role": component.role.value, "modality": component.modality.value}
+            for component in program.components.values()
+        ],
+        "layers": {
+            name: [layer.model_dump() for layer in layers] for name, layers in quantized.layers.items()
+        },
+        "format_errors": [row.model_dump() for row in quantized.format_errors],
+    }
+
+
+def _load(summary: dict[str, Any], folder: Path) -> Prepared:
+    components = {
+        entry["name"]: Component(
+            entry["name"],
+            Role(entry["role"]),
+            Modality(entry["modality"]),
+            ir.load(folder / MODEL_FOLDER / f"{entry['name']}.onnx"),
+        )
+        for entry in summary["components"]
+    }
+    assets = {path.name: path.read_bytes() for path in sorted((folder / ASSETS_FOLDER).iterdir())}
+    program = Program(summary["family"], components, summary["settings"], assets, (), summary["provenance"])
+    layers = {
+        name: tuple(LayerRecord.model_validate(layer) for layer in entries)
+        for name, entries in summary["layers"].items()
+    }
+    return Prepared(
+        program, layers, tuple(FormatError.model_validate(row) for row in summary["format_errors"])
+    )
