@@ -73,5 +73,5 @@ def _key(job: LowerJob, component: Component) -> str:
     graph = ir.to_proto(component.model).SerializeToString(deterministic=True)
     cpu = job.device.cpu.model_dump(mode="json")
     return content_key(
-        "lower", component.name, graph, cpu, job.device.target, tool_versions(), _compiler_digest()
+        "lower", component.name, graph, cpu, job.device.target, tool_versions(), package_digest(targets)
     )
