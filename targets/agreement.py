@@ -1,0 +1,51 @@
+"""How closely a lowered component has to agree with the ONNX Runtime reference, and how that is measured."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from exporter.program import Array
+
+AGREEMENT_BOUNDS: dict[str, float] = {"float32": 1e-4, "float16": 2e-2, "e4m3": 5e-2, "e5m2": 1e-1}
+"""Largest `relative_error` of a component, by the coarsest format its graph computes in.
+
+* float32: both sides round each product sum at 2⁻²⁴, in another order; over some ten layers this stays below 1e-4.
+* float16: a value that lies between two float16 numbers may be rounded to the other neighbour, 2⁻¹¹ relative,
+  after each operator; the differences add up over the layers.
+* e4m3, e5m2: such a difference may move an activation across a rounding boundary of its FP8 format, which changes it
+  by a whole step: 2⁻³ (three mantissa bits) or 2⁻² (two). Few elements flip, so the bound is far below one step.
+"""
+
+
+def relative_error(reference: Array, actual: Array) -> float:
+    """Largest absolute difference divided by the largest finite magnitude of the reference.
+
+    Args:
+        reference: What ONNX Runtime computed.
+        actual: What the binary computed, of the same shape.
+
+    Returns:
+        0 for equal tensors; infinity where shapes, NaNs or infinities do not coincide.
+    """
+    if reference.shape != actual.shape:
+        return math.inf
+    expected, received = reference.astype(np.float64), actual.astype(np.float64)
+    finite = np.isfinite(expected)
+    if not np.array_equal(expected[~finite], received[~finite], equal_nan=True):
+        return math.inf
+    if not np.isfinite(received[finite]).all():
+        return math.inf
+    difference = float(np.abs(expected[finite] - received[finite]).max(initial=0.0))
+    magnitude = float(np.abs(expected[finite]).max(initial=0.0))
+    return difference / magnitude if magnitude > 0 else (math.inf if difference > 0 else 0.0)
+
+
+def signal_to_noise(reference: Array, actual: Array) -> float:
+    """Signal-to-quantisation-noise ratio in dB: 10·log₁₀(Σ reference² / Σ (reference − actual)²)."""
+    signal = float(np.square(reference.astype(np.float64)).sum())
+    noise = float(np.square(reference.astype(np.float64) - actual.astype(np.float64)).sum())
+    if noise == 0.0:
+        return math.inf
+    return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf

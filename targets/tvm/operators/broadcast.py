@@ -1,0 +1,56 @@
+"""Numpy-style broadcasting of element functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import onnx_ir as ir
+from tvm import tirx
+
+from targets.tvm.kernel_builder import Fusion
+from targets.tvm.math import bind_all
+from targets.tvm.node_call import NodeCall
+from targets.tvm.operand import Element, Operand
+
+
+def broadcast_indices(shape: Sequence[int], indices: Sequence[tirx.Expr]) -> list[tirx.Expr]:
+    """Indices into a tensor of `shape` for an element of the (larger) result: aligned right, 0 on axes of extent 1."""
+    aligned = indices[len(indices) - len(shape) :]
+    return [
+        index if extent != 1 else tirx.const(0, "int64")
+        for extent, index in zip(shape, aligned, strict=True)
+    ]
+
+
+def elementwise(
+    call: NodeCall,
+    function: Callable[..., tirx.Expr],
+    dtype: ir.DataType | None = None,
+    operands: Sequence[Operand] | None = None,
+    name: str | None = None,
+    fusion: Fusion | None = None,
+) -> Operand:
+    """Applies a scalar function to broadcast operands.
+
+    Args:
+        call: The node.
+        function: Takes one computed value for each operand.
+        dtype: Result element type; that of the first operand if none.
+        operands: Those of the node if none.
+        name: Of the kernel; from the operator type if none.
+        fusion: As for `KernelBuilder.emit`.
+    """
+    inputs = call.present() if operands is None else tuple(operands)
+    shape = np.broadcast_shapes(*(operand.shape for operand in inputs))
+
+    def body(*elements: Element) -> Callable[..., tirx.Expr]:
+        def value(*indices: tirx.Expr) -> tirx.Expr:
+            pairs = zip(elements, inputs, strict=True)
+            values = [element(*broadcast_indices(o.shape, indices)) for element, o in pairs]
+            return bind_all(values, function)
+
+        return value
+
+    kernel = name or call.node.op_type.lower()
+    return call.builder.compute(kernel, shape, dtype or inputs[0].dtype, inputs, body, fusion)

@@ -1,0 +1,35 @@
+"""Comparisons and logic; results are bool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+from tvm import tirx
+
+from targets.tvm.operators.broadcast import elementwise
+from targets.tvm.registry import CONVERTERS
+
+Predicate = Callable[..., tirx.Expr]
+
+PREDICATES: dict[str, Predicate] = {
+    "Equal": lambda x, y: x == y,
+    "Greater": lambda x, y: x > y,
+    "GreaterOrEqual": lambda x, y: x >= y,
+    "Less": lambda x, y: x < y,
+    "LessOrEqual": lambda x, y: x <= y,
+    "And": tirx.all,
+    "Or": tirx.any,
+    "Xor": lambda x, y: x != y,
+    "Not": tirx.Not,
+    "IsNaN": lambda x: x != x,
+}
+"""Operators that yield a truth value for each element."""
+
+
+def _register(op_type: str, predicate: Predicate) -> None:
+    CONVERTERS[op_type] = lambda call: elementwise(call, predicate, dtype=ir.DataType.BOOL)
+
+
+for _op_type, _predicate in PREDICATES.items():
+    _register(_op_type, _predicate)

@@ -1,0 +1,92 @@
+"""Maximum and average pools."""
+
+from __future__ import annotations
+
+import math as numbers
+
+from tvm import te, tirx
+
+from targets.tvm import element_types, math
+from targets.tvm.kernel_builder import Fusion, loaded
+from targets.tvm.node_call import NodeCall
+from targets.tvm.operand import Element, Operand
+from targets.tvm.operators.shape import pad
+from targets.tvm.operators.windows import Windows, windows
+from targets.tvm.registry import converter
+
+
+def _geometry(call: NodeCall) -> Windows:
+    kernel = call.ints("kernel_shape")
+    if kernel is None:
+        raise call.unsupported("kernel_shape is missing")
+    return windows(call, call[0].shape[2:], kernel)
+
+
+def _padded(call: NodeCall, geometry: Windows, fill: float) -> Operand:
+    if not any(geometry.before) and not any(geometry.trailing):
+        return call[0]
+    return pad(call, call[0], (0, 0, *geometry.before), (0, 0, *geometry.trailing), fill=fill)
+
+
+def _window_stage(x: Element, shape: tuple[int, ...], geometry: Windows, *, largest: bool) -> te.Tensor:
+    taps = [te.reduce_axis((0, extent), name=f"k{i}") for i, extent in enumerate(geometry.kernel)]
+    combine = te.max if largest else te.sum
+
+    def value(*indices: tirx.Expr) -> tirx.Expr:
+        parts = zip(indices[2:], geometry.strides, taps, geometry.dilations, strict=True)
+        return combine(x(*indices[:2], *(p * s + t * d for p, s, t, d in parts)), axis=taps)
+
+    return te.compute(shape, value, name="window")
+
+
+@converter("MaxPool")
+def convert_max_pool(call: NodeCall) -> Operand:
+    """Largest element of each window; padding never wins."""
+    geometry = _geometry(call)
+    if len(call.node.outputs) > 1 and call.node.outputs[1].uses():
+        raise call.unsupported("the index output is used")
+    source = _padded(call, geometry, fill=-numbers.inf)
+    shape = (*source.shape[:2], *geometry.output)
+
+    def kernel(stored: Element) -> te.Tensor:
+        best = _window_stage(loaded(stored, source.dtype), shape, geometry, largest=True)
+        return te.compute(shape, lambda *i: element_types.store(best(*i), source.dtype), name="result")
+
+    return call.builder.emit("max_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
+
+
+@converter("AveragePool")
+def convert_average_pool(call: NodeCall) -> Operand:
+    """Mean of each window, with or without counting the padding."""
+    geometry = _geometry(call)
+    source = _padded(call, geometry, fill=0.0)
+    shape = (*source.shape[:2], *geometry.output)
+    extents = call[0].shape[2:]
+    count_padding = call.int("count_include_pad", 0) == 1
+
+    def divisor(position: tuple[tirx.Expr, ...]) -> tirx.Expr:
+        result = math.constant(1.0)
+        for axis, p in enumerate(position):
+            front, back = geometry.before[axis], geometry.after[axis]
+            start = p * geometry.strides[axis] - front
+            low, high = (-front, extents[axis] + back) if count_padding else (0, extents[axis])
+            step, taps = geometry.dilations[axis], geometry.kernel[axis]
+            inside = [
+                tirx.all(start + t * step >= low, start + t * step < high).astype("float32")
+                for t in range(taps)
+            ]
+            total = inside[0]
+            for flag in inside[1:]:
+                total = total + flag
+            result = result * total
+        return result
+
+    def kernel(stored: Element) -> te.Tensor:
+        total = _window_stage(loaded(stored, source.dtype), shape, geometry, largest=False)
+        return te.compute(
+            shape,
+            lambda *i: element_types.store(total(*i) / divisor(i[2:]), source.dtype),
+            name="result",
+        )
+
+    return call.builder.emit("average_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
