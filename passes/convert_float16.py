@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 import onnx_ir as ir
@@ -31,6 +31,9 @@ FLOAT32_SUFFIX = ".float32"
 _LARGEST = 65504.0
 _SMALLEST_NORMAL = 2.0**-14
 
+_TAGGED = "tagged by the pass that made it"
+_BETWEEN = "stands between nodes that compute in float32"
+
 _REMARKED_ELEMENTS = 1 << 16
 
 
@@ -38,8 +41,8 @@ class ConvertFloat16(ir.passes.InPlacePass):
     """Makes inputs, outputs, initializers and nodes float16.
 
     A node computes in float32, between casts, if it is tagged `npuc.compute = float32`; if its operator is in
-    `FLOAT32_OPS`; if one of its scalar constants would become 0 in float16 (the epsilon of a norm); or if it stands
-    between two such nodes. Constants beyond ±65504 (masks of -1e30) are clamped, with a remark.
+    `FLOAT32_OPS`; if one of its scalar constants is below float16's normal numbers (the epsilon of a norm); or if it
+    stands between such nodes. Constants beyond ±65504 (masks of -1e30) are clamped, with a remark.
     An initializer a float32 node reads keeps its type and gets the suffix `.float32`, so that a name has the same
     bytes in every component.
 
@@ -63,7 +66,8 @@ class ConvertFloat16(ir.passes.InPlacePass):
         _refuse_unsupported(graph)
         kept = float32_nodes(graph)
         for node, reason in kept.items():
-            self._remark(node.name or node.op_type, modality_of(node), "computes in float32", reason)
+            if reason not in (_TAGGED, _BETWEEN):
+                self._remark(node.name or node.op_type, modality_of(node), "computes in float32", reason)
         for value in graph.inputs:
             if value.dtype in _WIDE:
                 value.type = ir.TensorType(ir.DataType.FLOAT16)  # a clone shares the old type object
@@ -109,17 +113,27 @@ class ConvertFloat16(ir.passes.InPlacePass):
 def float32_nodes(graph: ir.Graph) -> dict[ir.Node, str]:
     """Returns the nodes that must compute in float32, with the reason."""
     kept = {node: reason for node in graph if (reason := _float32_reason(node))}
-    grown = True
-    while grown:
-        between = [node for node in graph if node not in kept and _is_between(node, kept)]
-        kept.update(dict.fromkeys(between, "stands between nodes that compute in float32"))
-        grown = bool(between)
-    return kept
+    return kept | {node: _BETWEEN for node in _largest_region(graph, kept.keys()) if node not in kept}
+
+
+def _largest_region(graph: ir.Graph, kept: Set[ir.Node]) -> list[ir.Node]:
+    """Returns the kept nodes and all that float values reach from, and leave to, the region alone.
+
+    Starts with every node; a sweep along the graph and back takes out most of those outside at once.
+    """
+    order = list(graph)
+    region, size = set(order), len(order) + 1
+    while len(region) < size:
+        size = len(region)
+        for node in (*order, *reversed(order)):
+            if node in region and node not in kept and not _is_inside(node, region):
+                region.discard(node)
+    return [node for node in order if node in region]
 
 
 def _float32_reason(node: ir.Node) -> str:
     if node.metadata_props.get(COMPUTE_KEY) == "float32":
-        return "tagged by the pass that made it"
+        return _TAGGED
     if is_op(node, *FLOAT32_OPS):
         return f"{node.op_type} leaves the range or precision of float16"
     if is_op(node, "Cast") and _type_of(node.inputs[0]) in _WIDE and _type_of(node.outputs[0]) not in _WIDE:
@@ -135,8 +149,12 @@ def _type_of(value: ir.Value | None) -> ir.DataType | None:
     return None if value is None else value.dtype
 
 
-def _is_between(node: ir.Node, kept: Mapping[ir.Node, str]) -> bool:
-    """Tells whether all float inputs come from, and all outputs go to, float32 nodes."""
+def _is_inside(node: ir.Node, region: Set[ir.Node]) -> bool:
+    """Tells whether all float inputs come from a region, and all outputs stay in it.
+
+    What has no float input, such as a Cast of positions, is inside if its consumers are: the angles of a rotary
+    embedding are computed in float32 from the integer on.
+    """
     producers = [
         value.producer()
         for value in node.inputs
@@ -144,8 +162,8 @@ def _is_between(node: ir.Node, kept: Mapping[ir.Node, str]) -> bool:
     ]
     consumers = [use.node for output in node.outputs for use in output.uses()]
     leaves = any(output.is_graph_output() for output in node.outputs)
-    inside = all(producer is not None and producer in kept for producer in producers)
-    return inside and not leaves and bool(consumers) and all(consumer in kept for consumer in consumers)
+    inside = all(producer is not None and producer in region for producer in producers)
+    return inside and not leaves and bool(consumers) and all(consumer in region for consumer in consumers)
 
 
 def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:

@@ -83,8 +83,34 @@ def measured_layers(model: ir.Model, policy: PrecisionPolicy) -> list[ir.Node]:
     ]
 
 
+def observe_layers(model: ir.Model, feeds: Iterable[Feeds], policy: PrecisionPolicy) -> dict[str, Statistics]:
+    """Runs a component once for all its calibration: statistics of every input of a layer that could be FP8.
+
+    Args:
+        model: The normalised graph, before conversion and quantisation.
+        feeds: Inputs of each calibration run.
+        policy: For its keep rules and overrides.
+
+    Returns:
+        Statistics by tensor name, for `measure_layers` and `choose_scales`; empty, without a run, if there is no such
+        layer.
+    """
+    layers = measured_layers(model, policy)
+    if not layers:
+        return {}
+    convolutions = {_input_name(node) for node in layers if is_op(node, "Conv")}
+    return observe(model, feeds, {_input_name(node) for node in layers}, convolutions)
+
+
 def layer_errors(
     model: ir.Model, feeds: Iterable[Feeds], policy: PrecisionPolicy, method: Method
+) -> list[LayerError]:
+    """Runs a component and measures its layers: `observe_layers`, then `measure_layers`."""
+    return measure_layers(model, observe_layers(model, feeds, policy), policy, method)
+
+
+def measure_layers(
+    model: ir.Model, statistics: Mapping[str, Statistics], policy: PrecisionPolicy, method: Method
 ) -> list[LayerError]:
     """Measures every layer that could be FP8 in both formats.
 
@@ -92,16 +118,14 @@ def layer_errors(
 
     Args:
         model: The normalised graph, before conversion and quantisation.
-        feeds: Inputs of each calibration run.
+        statistics: From `observe_layers`.
         policy: For its keep rules and overrides, and its base format, in which scales are stored.
         method: Chooses the scales of activations.
     """
-    layers = measured_layers(model, policy)
-    if not layers:
-        return []
-    convolutions = {_input_name(node) for node in layers if is_op(node, "Conv")}
-    statistics = observe(model, feeds, {_input_name(node) for node in layers}, convolutions)
-    return [_measure(node, statistics[_input_name(node)], method, policy.base) for node in layers]
+    return [
+        _measure(node, statistics[_input_name(node)], method, policy.base)
+        for node in measured_layers(model, policy)
+    ]
 
 
 def modality_errors(errors: Sequence[LayerError]) -> list[ModalityError]:

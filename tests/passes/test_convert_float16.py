@@ -61,6 +61,22 @@ def test_squares_beyond_the_range_survive_when_tagged(model_from):
     np.testing.assert_allclose(result, [[2, 3, 4, 5]] * 2, atol=1e-2)
 
 
+def test_angles_of_positions_are_computed_in_float32(model_from):
+    text = """g (int64[1,4] p, float[1,4] x) => (float[1,4] y) <float f = {0.9}> {
+      c = Cast<to=1>(p)  a = Mul(c, f)  e = Cos(a)  y = Mul(x, e) }"""
+    model, _ = converted(model_from, text)
+    positions = np.array([[0, 5, 3001, 60001]])
+    result = OnnxExecutor(model)({"p": positions, "x": np.ones((1, 4), np.float16)})["y"]
+    np.testing.assert_allclose(result, np.cos(np.float32(0.9) * positions.astype(np.float32)), atol=1e-3)
+
+
+def test_nodes_that_feed_float16_ones_are_not_drawn_in(model_from):
+    text = "g (float[2] x) => (float[2] y, float[2] z) { a = Exp(x)  b = Neg(a)  y = Log(b)  z = Add(b, x) }"
+    model, _ = converted(model_from, text)
+    neg = next(node for node in model.graph if node.op_type == "Neg")
+    assert neg.outputs[0].dtype == ir.DataType.FLOAT16
+
+
 def test_mask_constants_are_clamped_with_a_remark(model_from):
     text = "g (float[2] x) => (float[2] y) <float low = {-1e30}> { y = Add(x, low) }"
     model, step = converted(model_from, text)

@@ -5,10 +5,17 @@ import pytest
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import MODALITY_KEY
-from passes.calibration.calibrate import calibrate, calibration_method
+from passes.calibration.calibrate import calibrate, calibration_method, choose_scales
 from passes.infer_shapes import InferShapes
-from passes.insert_fp8_qdq import InsertFp8Qdq
-from passes.layer_error import LayerError, layer_errors, measured_layers, modality_errors
+from passes.insert_fp8_qdq import InsertFp8Qdq, quantised_inputs
+from passes.layer_error import (
+    LayerError,
+    layer_errors,
+    measure_layers,
+    measured_layers,
+    modality_errors,
+    observe_layers,
+)
 from passes.precision import Format, PrecisionPolicy
 
 RNG = np.random.default_rng(0)
@@ -99,3 +106,15 @@ def test_rows_of_the_report():
     assert rows[2].mean_sqnr == pytest.approx(30)
     assert rows[2].worst_sqnr == pytest.approx(20)
     assert rows[0].mean_sqnr == math.inf
+
+
+def test_one_run_serves_measuring_and_calibration(model_from):
+    text = "g (float[4,32] x, float[32,16] w) => (float[4,16] y) { y = MatMul(x, w) }"
+    model = single_layer(model_from, text, RNG.standard_normal((32, 16)).astype(np.float32))
+    feeds = [{"x": RNG.standard_normal((4, 32)).astype(np.float32)}]
+    statistics = observe_layers(model, iter(feeds), PrecisionPolicy())
+    assert measure_layers(model, statistics, PrecisionPolicy(), METHOD) == layer_errors(
+        model, feeds, PrecisionPolicy(), METHOD
+    )
+    needed = quantised_inputs(model, PrecisionPolicy())
+    assert choose_scales(statistics, needed, METHOD) == calibrate(model, feeds, PrecisionPolicy(), METHOD)
