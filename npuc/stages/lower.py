@@ -9,8 +9,9 @@ import onnx_ir as ir
 from targets.registry import find_target
 from targets.target import Lowered
 
+import targets
 from exporter.program import Component, Program
-from npuc.cache import Cache, content_key
+from npuc.cache import Cache, content_key, package_digest
 from npuc.progress import Advance
 from npuc.version import tool_versions
 from npuc.weights_file import WEIGHTS_NAME

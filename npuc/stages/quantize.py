@@ -11,8 +11,9 @@ from npuc.manifest import FormatError, LayerRecord
 from npuc.progress import Advance
 from npuc.recipe import Recipe
 from passes.auto_precision import choose_formats
-from passes.calibration.calibrate import calibrate, calibration_method
-from passes.layer_error import LayerError, layer_errors, modality_errors
+from passes.calibration.calibrate import calibration_method, choose_scales
+from passes.insert_fp8_qdq import quantised_inputs
+from passes.layer_error import LayerError, measure_layers, modality_errors, observe_layers
 from passes.pipeline import quantize
 from passes.precision import Format, Override, PrecisionPolicy, weight_of
 from passes.remark import Remark
@@ -59,8 +60,10 @@ def quantize_program(
     policy = precision_policy(recipe)
     method = calibration_method(recipe.calibration.method, recipe.calibration.percentile)
     errors: list[LayerError] = []
+    statistics = {}
     for name, component in program.components.items():
-        errors += layer_errors(component.model, feeds[name], policy, method)
+        statistics[name] = observe_layers(component.model, feeds[name], policy)
+        errors += measure_layers(component.model, statistics[name], policy, method)
         advance(1, 0)
     if recipe.precision.mode == "auto":
         measured = choose_formats(errors, recipe.precision.error_budget, policy.base)
@@ -68,7 +71,7 @@ def quantize_program(
     layers, remarks = {}, {}
     for name, component in program.components.items():
         layers[name] = _layer_records(component, policy)
-        scales = calibrate(component.model, feeds[name], policy, method)
+        scales = choose_scales(statistics[name], quantised_inputs(component.model, policy), method)
         remarks[name] = quantize(component, policy, scales, dump.observer(name))
         advance(1, 0)
     return Quantized(layers, _format_errors(errors), remarks)
