@@ -8,7 +8,7 @@ from typing import Any
 import tvm
 from tvm import s_tir, tirx
 
-from targets.tvm.contraction_schedule import CONTRACTION_PREFIX, schedule_contraction
+from targets.tvm.contraction_schedule import CONTRACTION, PARTIAL, schedule_lanes, schedule_tile
 
 UNSCHEDULED = "npuc.unscheduled"
 """Function attribute: a product kept TVM's default loops because the schedule did not apply."""
@@ -36,15 +36,19 @@ def unscheduled_products(module: tvm.IRModule) -> list[str]:
 def _scheduled(function: tirx.PrimFunc) -> tirx.PrimFunc:
     inlined = _inline(function)
     schedule = _open(inlined)
-    products = [block for block in _blocks(schedule) if _name(schedule, block).startswith(CONTRACTION_PREFIX)]
-    if len(products) != 1:
+    blocks = {_name(schedule, block): block for block in _blocks(schedule)}
+    if CONTRACTION not in blocks:
         return inlined
+    product, partial = blocks.pop(CONTRACTION), blocks.pop(PARTIAL, None)
+    if len(blocks) > 1:
+        return inlined.with_attr(UNSCHEDULED, True)
+    epilogue = next(iter(blocks.values()), None)
     try:
-        others = [block for block in _blocks(schedule) if _name(schedule, block) != _name(schedule, products[0])]
-        if len(others) > 1:
-            return inlined.with_attr(UNSCHEDULED, True)
-        schedule_contraction(schedule, products[0], others[0] if others else None)
-    except (s_tir.ScheduleError, tvm.error.TVMError):
+        if partial is None:
+            schedule_tile(schedule, product, epilogue)
+        else:
+            schedule_lanes(schedule, partial, product, epilogue)
+    except s_tir.ScheduleError:
         return inlined.with_attr(UNSCHEDULED, True)
     return _close(schedule, inlined)
 

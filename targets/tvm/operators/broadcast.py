@@ -14,12 +14,19 @@ from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Element, Operand
 
 
-def broadcast_indices(shape: Sequence[int], indices: Sequence[tirx.Expr]) -> list[tirx.Expr]:
-    """Indices into a tensor of `shape` for an element of the (larger) result: aligned right, 0 on axes of extent 1."""
-    aligned = indices[len(indices) - len(shape) :]
+def broadcast_indices(
+    shape: Sequence[int], indices: Sequence[tirx.Expr], result_shape: Sequence[int] | None = None
+) -> list[tirx.Expr]:
+    """Indices into a tensor of `shape` for an element of the (larger) result.
+
+    Axes are aligned right; a repeated axis (extent 1 here, more in the result) is read at 0. An axis that has extent 1
+    in both keeps its index, or TVM would not see that the access is element-wise and would not fuse it.
+    """
+    skipped = len(indices) - len(shape)
+    extents = (result_shape or (0,) * len(indices))[skipped:]
     return [
-        index if extent != 1 else tirx.const(0, "int64")
-        for extent, index in zip(shape, aligned, strict=True)
+        tirx.const(0, "int64") if own == 1 and extent != 1 else index
+        for own, extent, index in zip(shape, extents, indices[skipped:], strict=True)
     ]
 
 
@@ -47,7 +54,7 @@ def elementwise(
     def body(*elements: Element) -> Callable[..., tirx.Expr]:
         def value(*indices: tirx.Expr) -> tirx.Expr:
             pairs = zip(elements, inputs, strict=True)
-            values = [element(*broadcast_indices(o.shape, indices)) for element, o in pairs]
+            values = [element(*broadcast_indices(o.shape, indices, shape)) for element, o in pairs]
             return bind_all(values, function)
 
         return value

@@ -52,6 +52,6 @@ def _convolve(call: NodeCall, source: Operand, weight: Operand, geometry: Window
             channel = c if one_group else tirx.floordiv(o, per_group) * depth + c
             return te.sum(x(n, channel, *at) * w(o, c, *taps), axis=[c, *taps])
 
-        return te.compute(shape, value, name="contraction_conv")
+        return te.compute(shape, value, name="contraction")
 
     return call.builder.emit("conv", ir.DataType.FLOAT, [source, weight], kernel, Fusion.CONTRACTION)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +14,8 @@ from targets.tvm.operand import Element, Operand
 from targets.tvm.operators.broadcast import broadcast_indices, elementwise
 from targets.tvm.operators.shape import permuted
 from targets.tvm.registry import converter
+
+_LANES = (16, 8, 4)
 
 
 @converter("MatMul")
@@ -69,22 +71,43 @@ def _accumulate(call: NodeCall, left: Operand, right: Operand) -> Operand:
     shape = (*batch, left.shape[-2], right.shape[-1])
     dtype = ir.DataType.FLOAT if left.dtype == ir.DataType.FLOAT16 else left.dtype
     depth = left.shape[-1]
-    name = "matmul_rows" if right.contiguous_axis == right.rank - 2 and depth > 1 else "matmul"
+    along_memory = right.contiguous_axis == right.rank - 2
+    lanes = next((n for n in _LANES if depth % n == 0), 1) if along_memory else 1
+    name = "matmul" if lanes == 1 else "matmul_rows"
 
     def kernel(left_element: Element, right_element: Element) -> te.Tensor:
         a, b = loaded(left_element, left.dtype), loaded(right_element, right.dtype)
-        k = te.reduce_axis((0, depth), name="k")
 
-        def product(*indices: tirx.Expr) -> tirx.Expr:
-            row, column = indices[-2], indices[-1]
-            a_index = _batch_indices(left, indices) + [row, k]
-            b_index = _batch_indices(right, indices) + [k, column]
-            return te.sum(a(*a_index) * b(*b_index), axis=k)
+        def term(indices: Sequence[tirx.Expr], k: tirx.Expr) -> tirx.Expr:
+            a_value = a(*_batch_indices(left, indices, batch), indices[-2], k)
+            return a_value * b(*_batch_indices(right, indices, batch), k, indices[-1])
 
-        return te.compute(shape, product, name=f"contraction_{name}")
+        if lanes == 1:
+            k = te.reduce_axis((0, depth), name="k")
+            return te.compute(shape, lambda *i: te.sum(term(i, k.var), axis=k), name="contraction")
+        return _lane_sums(shape, depth, lanes, term)
 
     return call.builder.emit(name, dtype, [left, right], kernel, Fusion.CONTRACTION)
 
 
-def _batch_indices(operand: Operand, indices: Sequence[tirx.Expr]) -> list[tirx.Expr]:
-    return broadcast_indices(operand.shape[:-2], indices[:-2])
+def _lane_sums(
+    shape: Sequence[int],
+    depth: int,
+    lanes: int,
+    term: Callable[[Sequence[tirx.Expr], tirx.Expr], tirx.Expr],
+) -> te.Tensor:
+    """The right operand's neighbours lie along the depth: one partial sum a vector lane, then their sum."""
+    block = te.reduce_axis((0, depth // lanes), name="k")
+    lane = te.reduce_axis((0, lanes), name="lane")
+    partial = te.compute(
+        (*shape, lanes),
+        lambda *i: te.sum(term(i[:-1], block.var * lanes + i[-1]), axis=block),
+        name="partial_contraction",
+    )
+    return te.compute(shape, lambda *i: te.sum(partial(*i, lane), axis=lane), name="contraction")
+
+
+def _batch_indices(
+    operand: Operand, indices: Sequence[tirx.Expr], batch: Sequence[int]
+) -> list[tirx.Expr]:
+    return broadcast_indices(operand.shape[:-2], indices[:-2], batch)
