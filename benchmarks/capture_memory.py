@@ -1,6 +1,6 @@
 """Captures Qwen3-VL-4B (all 36 layers) and prints wall time and peak memory: `python -m benchmarks.capture_memory`.
 
-The checkpoint is a sparse file: right names, shapes and size (8.9 GB of bfloat16), no bytes on the disk. Capturing reads
+The checkpoint is a sparse file: right names, shapes and size (8.9 GB of bfloat16), no bytes on disk. Capturing reads
 headers only; `--digest` adds the sha256 of the weights for the manifest, which reads them once.
 """
 

@@ -19,14 +19,15 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 import onnx_ir as ir
-import onnxscript.optimizer
 import torch
+from onnx_ir.passes.common import InlinePass
 from onnxscript.rewriter import onnx_fusions
 from torch import nn
 
 from exporter.errors import ExportError
 from exporter.modality import SCOPE_KEY, ModalityRule, tag_modalities
 from exporter.program import Component, Modality, Role, TensorSpec
+from exporter.simplify import simplify
 from exporter.weights import Bind
 
 OPSET = 23
@@ -136,8 +137,9 @@ def capture_program(
     """
     model = _to_onnx(exported, what)
     _clean_metadata(model, what)
+    InlinePass()(model)
     weights = _hide_weights(model.graph, buffers or {})
-    onnxscript.optimizer.optimize_ir(model)
+    simplify(model)
     onnx_fusions.fuse(model)
     _name_boundary(model.graph, what, hidden=len(weights))
     _bind_weights(model.graph, weights, bind, what.name)

@@ -83,7 +83,7 @@ def _parse_entry(path: Path, name: str, entry: Any, base: int) -> StoredTensor:
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise _damaged(path, f"the entry of {name} is not a tensor")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in _BITS:
+    if not isinstance(dtype, str) or dtype not in _BITS:
         raise SourceError(
             "a tensor has an unknown element type", where=f"{path}: {name}", received=repr(dtype)[:80]
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-import onnxscript.optimizer
 from onnx_ir.passes.common import InlinePass, ShapeInferencePass
 from onnxscript import version_converter
 
@@ -18,6 +17,7 @@ from exporter.modality import tag_modalities
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
+from exporter.simplify import simplify
 
 MAX_PROTO_BYTES = (1 << 31) - 1
 """Protocol buffers cannot be larger; bigger models keep their weights in external files."""
@@ -43,7 +43,7 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     _check_inputs(model.graph, path)
     _check_operators(model, path)
     model = _to_opset(model, path)
-    onnxscript.optimizer.optimize_ir(model)
+    simplify(model)
     ShapeInferencePass()(model)
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)
