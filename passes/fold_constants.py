@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
-from onnxscript.optimizer._constant_folding import FoldConstantsPass
+from onnxscript.optimizer import fold_constants_ir
 
 from passes.remark import Remark
 from passes.rewrite import is_op
@@ -34,16 +34,15 @@ class FoldConstants(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Folds until nothing is left to fold."""
         before = set(model.graph.initializers)
-        folder = FoldConstantsPass(
-            shape_inference=False,
+        folded = fold_constants_ir(
+            model,
             input_size_limit=self._input_limit,
             output_size_limit=self._output_limit,
             should_fold=self._may_fold,
         )
-        modified = folder(model).modified
         lifted = LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
         self._prefix_new(model.graph, before)
-        return ir.passes.PassResult(model, bool(modified or lifted.modified))
+        return ir.passes.PassResult(model, bool(folded.modified or lifted.modified))
 
     def _may_fold(self, node: ir.Node) -> bool | None:
         """Refuses weights (the folder would transpose them whatever their size) and quantised constants."""

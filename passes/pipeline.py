@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import onnx_ir as ir
+
 from exporter.program import Component, Program
 from passes.canonicalize_axes import CanonicalizeAxes
 from passes.convert_float16 import ConvertFloat16
@@ -117,10 +119,28 @@ def quantize(
 
     Returns:
         Remarks: the format of each layer and why, clamped constants, nodes kept in float32.
+
+    Raises:
+        PassError: The base is float32 but the graph was captured in float16, or an input was not calibrated.
     """
+    _check_base(component, policy.base)
     passes: list[Pass] = [ConvertFloat16()] if policy.base is Format.FLOAT16 else []
     passes += [InsertFp8Qdq(policy, component.name, scales), InferShapes()]
     return run_passes(component, passes, on_pass)
+
+
+def _check_base(component: Component, base: Format) -> None:
+    graph = component.model.graph
+    narrow = any(
+        value.dtype == ir.DataType.FLOAT16 for value in (*graph.inputs, *graph.initializers.values())
+    )
+    if base is Format.FLOAT32 and narrow:
+        raise PassError(
+            "a graph captured in float16 cannot have the base format float32",
+            where=f"component {component.name}",
+            received="base float32",
+            remedy="capture the model in float32, or set the base to float16",
+        )
 
 
 def create_pass(name: str, component: Component, keep: frozenset[str] = frozenset()) -> Pass:

@@ -108,6 +108,12 @@ def test_float16_alone_stays_close(block):
     np.testing.assert_allclose(received, expected, atol=5e-3)
 
 
+def test_a_float16_capture_has_no_float32_base(model_from, component_of):
+    component = component_of(model_from("g (float16[2] x) => (float16[2] y) { y = Neg(x) }"))
+    with pytest.raises(PassError, match="captured in float16"):
+        quantize(component, PrecisionPolicy(base=Format.FLOAT32), {})
+
+
 def test_quantised_bytes_repeat(block, tmp_path):
     written = []
     for _ in range(2):
