@@ -70,11 +70,16 @@ def written_pages() -> list[Path]:
     return [ROOT / "README.md", *(page for page in sorted(DOCS.rglob("*.md")) if page.parent != REFERENCE)]
 
 
+def write_reference(folder: Path) -> None:
+    """Writes the reference pages."""
+    folder.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (folder / name).write_text(page(), "utf-8")
+
+
 def main() -> None:
     """Writes everything."""
-    REFERENCE.mkdir(exist_ok=True)
-    for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page(), "utf-8")
+    write_reference(REFERENCE)
     for path in written_pages():
         text = path.read_text("utf-8")
         if refreshed(text) != text:

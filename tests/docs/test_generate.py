@@ -1,0 +1,69 @@
+import shutil
+
+import click
+import pytest
+
+from npuc.cli import cli
+from npuc.recipe import Recipe
+from targets.catalogue import devices
+from targets.figure import Section
+from tests.docs.conftest import ROOT, page_id, written_pages
+
+
+@pytest.mark.parametrize("page", written_pages(), ids=page_id)
+def test_generated_blocks_are_up_to_date(page, generate):
+    text = page.read_text("utf-8")
+    assert generate.refreshed(text) == text, "run `make docs` and commit the result"
+
+
+def test_a_stale_block_is_written_anew(generate):
+    stale = "a\n<!-- generated: options doctor -->\nold\n<!-- end -->\nb\n"
+    fresh = generate.refreshed(stale)
+    assert "npuc doctor" in fresh
+    assert "old" not in fresh
+    assert fresh.startswith("a\n") and fresh.endswith("\nb\n")
+    assert generate.refreshed(fresh) == fresh
+
+
+def test_every_option_is_in_the_commands_page(generate):
+    page = generate.PAGES["commands.md"]()
+    for command in cli.commands.values():
+        for item in command.params:
+            if isinstance(item, click.Option):
+                assert all(f"`{name}`" in page for name in item.opts)
+
+
+def test_every_recipe_key_is_described(generate):
+    page = generate.PAGES["recipe.md"]()
+    for name, field in Recipe.model_fields.items():
+        assert f"| `{name}` |" in page
+        assert field.description is None or field.description in page
+
+
+def test_every_device_has_its_figures_with_sources(generate):
+    page = generate.PAGES["devices.md"]()
+    for device in devices():
+        assert f"\n## {device.id}\n" in page
+        assert device.memory.bandwidth.source in page
+        assert isinstance(device, Section)
+
+
+def test_every_format_has_a_cell_for_every_processor(generate):
+    matrix = [line for line in generate.PAGES["formats.md"]().splitlines() if line.startswith("| ")]
+    assert "e5m2" in "".join(matrix)
+    assert any("requantised to int8" in line for line in matrix)
+
+
+def test_mkdocs_builds_strictly_and_needs_no_network(generate, tmp_path):
+    config = pytest.importorskip("mkdocs.config")
+    from mkdocs.commands.build import build
+
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("reference"))
+    generate.write_reference(tmp_path / "docs" / "reference")
+    folders = {"docs_dir": str(tmp_path / "docs"), "site_dir": str(tmp_path / "site")}
+    loaded = config.load_config(str(ROOT / "mkdocs.yml"), strict=True, **folders)
+    build(loaded)
+    html = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert 'src="https://' not in html
+    assert not any('<link href="https://' in line for line in html.splitlines())
+    assert not (tmp_path / "site" / "generate.py").exists()
