@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
 
 from passes.errors import PassError
+from passes.float32_nodes import BETWEEN, TAGGED, WIDE, float32_nodes
 from passes.lazy_tensor import cast
 from passes.remark import Remark
-from passes.rewrite import COMPUTE_KEY, Builder, is_op, modality_of, scalar_constant, shared_initializer
+from passes.rewrite import Builder, is_op, modality_of, shared_initializer
 
-_WIDE = (ir.DataType.FLOAT, ir.DataType.BFLOAT16)
-_FLOATS = (*_WIDE, ir.DataType.FLOAT16)
-
-FLOAT32_OPS = frozenset(
-    {"CumSum", "Cos", "Exp", "Log", "Pow", "Reciprocal", "ReduceL2", "ReduceLogSumExp", "ReduceMean"}
-    | {"ReduceProd", "ReduceSum", "ReduceSumSquare", "Resize", "STFT", "DFT", "Sin", "Softplus", "Sqrt"}
-)
-"""Stay in float32: squares, sums and powers leave float16's range (6e-8 … 65504), angles and logarithms its
-precision (11 bits). They are a small share of the work. ONNX Runtime's CPU provider runs every other operator in
-float16: by kernels of its own, or by float32 ones between casts it inserts. It drops inserted casts between two
-float32 kernels, so that a chain of such operators is rounded once, at its end."""
+_FLOATS = (*WIDE, ir.DataType.FLOAT16)
 
 _TYPED_BY_ATTRIBUTE = frozenset({"Constant", "ConstantOfShape", "EyeLike", "RandomNormal", "RandomUniform"})
 
 FLOAT32_SUFFIX = ".float32"
 
 _LARGEST = 65504.0
-_SMALLEST_NORMAL = 2.0**-14
-
-_TAGGED = "tagged by the pass that made it"
-_BETWEEN = "stands between nodes that compute in float32"
 
 _REMARKED_ELEMENTS = 1 << 16
 
@@ -66,10 +53,10 @@ class ConvertFloat16(ir.passes.InPlacePass):
         _refuse_unsupported(graph)
         kept = float32_nodes(graph)
         for node, reason in kept.items():
-            if reason not in (_TAGGED, _BETWEEN):
+            if reason not in (TAGGED, BETWEEN):
                 self._remark(node.name or node.op_type, modality_of(node), "computes in float32", reason)
         for value in graph.inputs:
-            if value.dtype in _WIDE:
+            if value.dtype in WIDE:
                 value.type = ir.TensorType(ir.DataType.FLOAT16)  # a clone shares the old type object
         for value in tuple(graph.initializers.values()):
             self._convert_initializer(graph, value, kept)
@@ -79,7 +66,7 @@ class ConvertFloat16(ir.passes.InPlacePass):
 
     def _convert_initializer(self, graph: ir.Graph, value: ir.Value, kept: Mapping[ir.Node, str]) -> None:
         tensor, name = value.const_value, value.name or ""
-        if tensor is None or tensor.dtype not in _WIDE:
+        if tensor is None or tensor.dtype not in WIDE:
             return
         uses = tuple(value.uses())
         wide_uses = [use for use in uses if use.node in kept]
@@ -110,62 +97,6 @@ class ConvertFloat16(ir.passes.InPlacePass):
         self.remarks.append(Remark(type(self).__name__, name, modality, what, why, numbers or {}))
 
 
-def float32_nodes(graph: ir.Graph) -> dict[ir.Node, str]:
-    """Returns the nodes that must compute in float32, with the reason."""
-    kept = {node: reason for node in graph if (reason := _float32_reason(node))}
-    return kept | {node: _BETWEEN for node in _largest_region(graph, kept.keys()) if node not in kept}
-
-
-def _largest_region(graph: ir.Graph, kept: Set[ir.Node]) -> list[ir.Node]:
-    """Returns the kept nodes and all that float values reach from, and leave to, the region alone.
-
-    Starts with every node; a sweep along the graph and back takes out most of those outside at once.
-    """
-    order = list(graph)
-    region, size = set(order), len(order) + 1
-    while len(region) < size:
-        size = len(region)
-        for node in (*order, *reversed(order)):
-            if node in region and node not in kept and not _is_inside(node, region):
-                region.discard(node)
-    return [node for node in order if node in region]
-
-
-def _float32_reason(node: ir.Node) -> str:
-    if node.metadata_props.get(COMPUTE_KEY) == "float32":
-        return _TAGGED
-    if is_op(node, *FLOAT32_OPS):
-        return f"{node.op_type} leaves the range or precision of float16"
-    if is_op(node, "Cast") and _type_of(node.inputs[0]) in _WIDE and _type_of(node.outputs[0]) not in _WIDE:
-        return "float16 cannot hold every integer beyond 2048"
-    constants = [
-        scalar_constant(value) for value in node.inputs if value is not None and value.dtype in _WIDE
-    ]
-    tiny = [value for value in constants if value and abs(value) < _SMALLEST_NORMAL]
-    return f"the constant {tiny[0]:g} is below the normal numbers of float16" if tiny else ""
-
-
-def _type_of(value: ir.Value | None) -> ir.DataType | None:
-    return None if value is None else value.dtype
-
-
-def _is_inside(node: ir.Node, region: Set[ir.Node]) -> bool:
-    """Tells whether all float inputs come from a region, and all outputs stay in it.
-
-    What has no float input, such as a Cast of positions, is inside if its consumers are: the angles of a rotary
-    embedding are computed in float32 from the integer on.
-    """
-    producers = [
-        value.producer()
-        for value in node.inputs
-        if value is not None and value.dtype in _WIDE and not value.is_initializer()
-    ]
-    consumers = [use.node for output in node.outputs for use in output.uses()]
-    leaves = any(output.is_graph_output() for output in node.outputs)
-    inside = all(producer is not None and producer in region for producer in producers)
-    return inside and not leaves and bool(consumers) and all(consumer in region for consumer in consumers)
-
-
 def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:
     """Sets the type of every float value, adding one cast per value where types meet."""
     casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
@@ -179,7 +110,7 @@ def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:
                 casts[value, wanted].shape = value.shape
             node.replace_input_with(index, casts[value, wanted])
         for output in node.outputs:
-            if output.dtype in _WIDE:
+            if output.dtype in WIDE:
                 output.type = ir.TensorType(wanted)
                 if is_op(node, "Cast"):
                     node.attributes["to"] = ir.AttrInt64("to", int(wanted))
@@ -188,7 +119,7 @@ def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:
 def _convert_outputs(graph: ir.Graph) -> None:
     for index, output in enumerate(graph.outputs):
         producer = output.producer()
-        if output.dtype not in _WIDE or producer is None:
+        if output.dtype not in WIDE or producer is None:
             continue
         narrow = ir.Value(name=output.name, shape=output.shape, type=ir.TensorType(ir.DataType.FLOAT16))
         output.name = f"{output.name}{FLOAT32_SUFFIX}"

@@ -3,8 +3,9 @@ import onnx_ir as ir
 import pytest
 
 from exporter.onnx_executor import OnnxExecutor
-from passes.convert_float16 import FLOAT32_OPS, ConvertFloat16
+from passes.convert_float16 import ConvertFloat16
 from passes.errors import PassError
+from passes.float32_nodes import FLOAT32_OPS
 from passes.infer_shapes import InferShapes
 from passes.rewrite import COMPUTE_KEY
 
