@@ -1,0 +1,1 @@
+"""Back end for MediaTek devices."""

@@ -1,0 +1,153 @@
+"""A target whose components run on the device's CPU, compiled by the shared TVM lowering."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import onnx_ir as ir
+
+from exporter.program import Component, Executor
+from targets import estimate as estimation
+from targets.coverage import Coverage, NodeCoverage, Placement, dynamic_values, operator_name
+from targets.device import Device, FormatName
+from targets.errors import TargetError
+from targets.target import Lowered, Progress
+from targets.tvm.component_compiler import CompiledComponent, compile_component
+from targets.tvm.executor import AARCH64_EMULATOR, EmulatedExecutor
+from targets.tvm.importer import is_supported
+
+_FORMATS: dict[ir.DataType, FormatName] = {
+    ir.DataType.FLOAT: "float32",
+    ir.DataType.FLOAT16: "float16",
+    ir.DataType.BFLOAT16: "bfloat16",
+    ir.DataType.FLOAT8E4M3FN: "e4m3",
+    ir.DataType.FLOAT8E5M2: "e5m2",
+    ir.DataType.INT8: "int8",
+    ir.DataType.INT16: "int16",
+    ir.DataType.INT4: "int4",
+}
+
+
+class CpuTarget:
+    """Lowers every node to CPU code.
+
+    Args:
+        name: Of the target.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def legalize(self, component: Component, device: Device) -> Component:
+        """Returns the component itself: the lowering takes any graph of supported operators.
+
+        Raises:
+            TargetError: A shape is not static.
+        """
+        dynamic = dynamic_values(component)
+        if dynamic:
+            raise TargetError(
+                "the graph has dynamic shapes",
+                where=f"{component.name}, device {device.id}",
+                received=", ".join(dynamic),
+                remedy="capture the model with fixed extents (batch 1, fixed image and sequence length)",
+            )
+        return component
+
+    def partition(self, component: Component, device: Device) -> Coverage:
+        """Places each node on the CPU, or refuses it where no kernel exists or the device refuses its format."""
+        decisions = [_decide(node, device) for node in component.model.graph]
+        return Coverage(component.name, tuple(decisions))
+
+    def lower(
+        self,
+        component: Component,
+        device: Device,
+        weights_file: Path,
+        out_dir: Path,
+        progress: Progress | None = None,
+    ) -> Lowered:
+        """Writes header, C file, objects and, for Linux devices, a static program.
+
+        Raises:
+            CoverageError: A node is refused.
+            TargetError: A form of an operator has no kernel.
+            ToolError: The cross compiler is missing or fails.
+        """
+        self.partition(component, device).require_complete()
+        legal = self.legalize(component, device)
+        if progress is not None:
+            progress(f"compile {component.name}")
+        compiled = compile_component(
+            legal, weights_file, device.cpu.triple, device.cpu.features, out_dir
+        )
+        return summarise(legal, device, compiled)
+
+    def execute(
+        self, component: Component, lowered: Lowered, out_dir: Path, weights_file: Path
+    ) -> contextlib.AbstractContextManager[Executor]:
+        """Opens the program under the emulator.
+
+        Raises:
+            TargetError: Nothing of it can be executed here.
+            ToolError: The emulator is missing.
+        """
+        if lowered.executable is None:
+            raise TargetError(
+                "the component has no program that can be executed here",
+                where=component.name,
+                received=lowered.execution_note,
+                remedy="lower it for a Linux device",
+            )
+        return EmulatedExecutor(
+            out_dir / lowered.executable, weights_file, component.inputs, component.outputs, lowered.emulator
+        )
+
+    def estimate(self, component: Component, device: Device) -> estimation.Estimate:
+        """Estimates a run from weights, state and bandwidth."""
+        return estimation.estimate(component, device)
+
+
+def summarise(component: Component, device: Device, compiled: CompiledComponent) -> Lowered:
+    """What the artifact records of a component compiled for a Linux CPU."""
+    emulator = AARCH64_EMULATOR if device.cpu.triple.startswith("aarch64") else ()
+    remarks = [f"{name} keeps its default loop order" for name in compiled.unscheduled]
+    return Lowered(
+        component=component.name,
+        files=compiled.files,
+        executable=compiled.executable,
+        emulator=emulator,
+        arena_bytes=compiled.arena_bytes,
+        weight_bytes=compiled.weight_bytes,
+        code_bytes=compiled.code_bytes,
+        kernels=len(compiled.kernels),
+        calls=compiled.calls,
+        policy=format_policy(component, device),
+        executed=compiled.executable is not None,
+        execution_note="the static program runs under " + " ".join(emulator) if emulator else "runs natively",
+        remarks=tuple(remarks),
+    )
+
+
+def format_policy(component: Component, device: Device) -> dict[str, str]:
+    """What the device's CPU does with each number format the graph uses, formats sorted."""
+    values = [*component.model.graph.inputs, *component.model.graph.initializers.values()]
+    values += [output for node in component.model.graph for output in node.outputs]
+    used = {_FORMATS[value.dtype] for value in values if value.dtype in _FORMATS}
+    return {name: device.formats.cpu.policy(name).support for name in sorted(used)}
+
+
+def _decide(node: ir.Node, device: Device) -> NodeCoverage:
+    name, operator = node.name or node.outputs[0].name or "", operator_name(node)
+    if not is_supported(node):
+        remedy = "decompose the operator into standard ones before lowering"
+        return NodeCoverage(name, operator, Placement.REFUSED, "there is no CPU kernel for it", remedy)
+    for value in (*node.inputs, *node.outputs):
+        if value is None or value.dtype not in _FORMATS:
+            continue
+        policy = device.formats.cpu.policy(_FORMATS[value.dtype])
+        if policy.support == "refused":
+            reason = f"{_FORMATS[value.dtype]} is refused by {device.id}: {policy.reason}"
+            return NodeCoverage(name, operator, Placement.REFUSED, reason, "choose another format in the recipe")
+    return NodeCoverage(name, operator, Placement.CPU, "compiled to CPU code")
