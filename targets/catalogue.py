@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from targets.device import Device, Target, Tier
 from targets.errors import DeviceFileError, UnknownDeviceError
+from targets.registry import target_names
 
 _SIZE_LIMIT = 1 << 20
 _LONGEST_RECEIVED = 200
@@ -94,7 +95,15 @@ def load_device(path: Path) -> Device:
         DeviceFileError: The file is missing, too large, not TOML, or breaks a rule; names the key, what was
             received and what is allowed.
     """
-    return _validated(_read_toml(path), str(path))
+    loaded = _validated(_read_toml(path), str(path))
+    if loaded.target not in target_names():
+        raise DeviceFileError(
+            "device key 'target': no such target",
+            where=str(path),
+            received=loaded.target,
+            remedy=f"use one of {', '.join(target_names())}, or install the package that offers it",
+        )
+    return loaded
 
 
 def format_profiles() -> tuple[str, ...]:

@@ -20,7 +20,9 @@ from targets.figure import (
 )
 
 Tier = Literal["high", "mid", "low"]
-Target = Literal["snapdragon", "mediatek", "arm", "apple"]
+Target = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+"""Name of a back end, built in or from another package; see `targets.registry`."""
+
 Kind = Literal["phone", "glasses", "car", "medical", "iot", "tablet"]
 FormatName = Literal["float32", "float16", "bfloat16", "e4m3", "e5m2", "int8", "int16", "int4"]
 Support = Literal["native", "storage", "requantised", "refused"]

@@ -246,3 +246,11 @@ def test_format_profile_agrees_with_the_cpu_features(name: str) -> None:
     features = set(entry.cpu.features)
     assert (entry.formats.cpu.bfloat16.support == "native") == ("+bf16" in features)
     assert (entry.formats.cpu.float16.support == "native") == ("+fullfp16" in features)
+
+
+def test_a_device_file_needs_a_target_that_exists(tmp_path: Path) -> None:
+    path = _file(tmp_path, old='target = "snapdragon"', new='target = "snapdragn"')
+    with pytest.raises(DeviceFileError) as caught:
+        load_device(path)
+    assert caught.value.received == "snapdragn"
+    assert "snapdragon" in caught.value.remedy
