@@ -84,13 +84,10 @@ def attend(
     key_shape = (shape.batch, shape.key_heads, shape.keys, shape.size)
     scores = build.op("MatMul", grouped, build.transpose(key, (0, 1, 3, 2), key_shape))
     scores = build.reshape(scores, (shape.batch, shape.heads, shape.queries, shape.keys))
-    if math.softcap:
-        scores = _soft_cap(build, scores, math.softcap, dtype)
-    if bias is not None:
-        scores = build.op("Add", scores, bias)
-    weights = build.reshape(
-        _softmax(build, scores, dtype, math.stash), (shape.batch, shape.key_heads, rows, shape.keys)
-    )
+    scores = _soft_cap(build, scores, math.softcap, dtype) if math.softcap else scores
+    scores = scores if bias is None else build.op("Add", scores, bias)
+    weights = _softmax(build, scores, dtype, math.stash)
+    weights = build.reshape(weights, (shape.batch, shape.key_heads, rows, shape.keys))
     mixed = build.op("MatMul", weights, value)
     return build.reshape(mixed, (shape.batch, shape.heads, shape.queries, shape.value_size))
 

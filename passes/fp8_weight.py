@@ -54,12 +54,8 @@ def quantised_weight(
         read, fmt.onnx, shape, name=f"{name}.{fmt.value}", block_bytes=TRANSPOSE_BLOCK_BYTES // 2
     )
     scale_name = f"{name}.{fmt.value}.scale"
-    lazy_scales = ir.LazyTensor(
-        lambda: ir.tensor(scales(), dtype=scale_dtype, name=scale_name),
-        dtype=scale_dtype,
-        shape=ir.Shape([shape[axis]]),
-        name=scale_name,
-        cache=True,
+    lazy_scales = BlockwiseTensor(
+        lambda start, stop: scales()[start:stop], scale_dtype, (shape[axis],), name=scale_name
     )
     return codes, lazy_scales
 

@@ -19,6 +19,28 @@ def model_text(rows=3, past=0, attributes="", lengths=None, extra=""):
     (q, k, v, {names}, lengths, total{rotary}{extra}) }}"""
 
 
+EXPECTED = """g (float[1,3,64] q, float[1,3,32] k, float[1,3,32] v, float scale, float[3,3] causal)
+=> (float[1,3,64] y, float[1,2,3,16] nk, float[1,2,3,16] nv)
+<int64[4] qs = {1,3,4,16}, int64[4] ks = {1,3,2,16}, int64[4] gs = {1,2,6,16}, int64[4] ss = {1,4,3,3},
+ int64[4] ws = {1,2,6,3}, int64[4] ms = {1,4,3,16}, int64[3] ys = {1,3,64}> {
+  q4 = Reshape(q, qs)  qh = Transpose<perm=[0,2,1,3]>(q4)
+  k4 = Reshape(k, ks)  kh = Transpose<perm=[0,2,1,3]>(k4)
+  v4 = Reshape(v, ks)  vh = Transpose<perm=[0,2,1,3]>(v4)
+  scaled = Mul(qh, scale)  grouped = Reshape(scaled, gs)  kt = Transpose<perm=[0,1,3,2]>(kh)
+  s = MatMul(grouped, kt)  full = Reshape(s, ss)  masked = Add(full, causal)
+  p = Softmax<axis=-1>(masked)  weights = Reshape(p, ws)  mixed = MatMul(weights, vh)
+  heads = Reshape(mixed, ms)  back = Transpose<perm=[0,2,1,3]>(heads)  y = Reshape(back, ys)
+  nk = Identity(kh)  nv = Identity(vh)
+}"""
+
+
+def test_becomes_products_and_softmax(model_from, same_graph):
+    model = model_from(model_text())
+    DecomposeGroupQueryAttention()(model)
+    causal = np.where(np.tri(3), 0, -1e4).astype(np.float32)
+    same_graph(model, model_from(EXPECTED, {"scale": np.asarray(0.25, np.float32), "causal": causal}))
+
+
 @pytest.mark.parametrize(
     "attributes", ["", ", do_rotary=1", ", do_rotary=1, rotary_interleaved=1", ", softcap=3.0"]
 )

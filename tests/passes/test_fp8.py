@@ -47,12 +47,10 @@ def test_every_code_is_exact_in_float16(fmt):
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-@pytest.mark.parametrize("repeat", [1, 2], ids=["torch", "torch_twice"])
-def test_every_half_is_rounded_as_ml_dtypes_does(fmt, repeat):
-    values = np.tile(ALL_HALVES, repeat)
-    finite = np.isfinite(values)
-    expected = np.clip(values.astype(np.float32), -fmt.largest, fmt.largest).astype(fmt.numpy)
-    np.testing.assert_array_equal(encode(values, fmt)[finite], expected.view(np.uint8)[finite])
+def test_every_half_is_rounded_as_ml_dtypes_does(fmt):
+    values, finite = ALL_HALVES, np.isfinite(ALL_HALVES)
+    expected = np.clip(values[finite].astype(np.float32), -fmt.largest, fmt.largest).astype(fmt.numpy)
+    np.testing.assert_array_equal(encode(values, fmt)[finite], expected.view(np.uint8))
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -49,10 +49,8 @@ def test_percentile_of_everything_is_absmax():
 @settings(max_examples=15, deadline=None)
 def test_least_error_is_never_worse_than_absmax(fmt, seed, spread, factor):
     rng = np.random.default_rng(seed)
-    values = (rng.standard_normal(2000) * np.exp(spread * rng.standard_normal(2000)) * factor).astype(
-        np.float16
-    )
-    values = np.clip(values.astype(np.float32), -60000, 60000)
+    spread_values = rng.standard_normal(2000) * np.exp(spread * rng.standard_normal(2000)) * factor
+    values = np.clip(spread_values, -60000, 60000).astype(np.float16).astype(np.float32)
     statistics = statistics_of(values)
     best = squared_error(values, least_error(statistics, fmt), fmt)
     assert best <= squared_error(values, absmax(statistics, fmt), fmt) * (1 + 1e-6)
