@@ -24,12 +24,16 @@ ANSWER_LENGTH = 4
 """Tokens of the longest answer: three digits and the end."""
 
 _WORD_DROPOUT = 0.08
-_QUESTIONS_PER_PAIR = 3
+
+_KINDS = tuple(Kind)
+"""Of the questions in a batch."""
+
+_LARGEST_ANSWER = 99 + 99
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """P pairs of a picture and a sound, and the same number of questions on each pair, Q in all, in the pairs' order.
+    """P pairs of a picture and a sound, Q questions, and the answers of every question on every pair, R = P Q.
 
     Attributes:
         pixels: [P, 1, height, width].
@@ -38,8 +42,10 @@ class Batch:
         said: [P], number said.
         question_ids: [Q, text_length].
         question_masks: [Q, 1, 1, text_length].
-        inputs: [Q, ANSWER_LENGTH], start token and answer.
-        targets: [Q, ANSWER_LENGTH], answer and end token, then `IGNORED`.
+        pair: [R], which pair an answer is about.
+        question: [R], which question it answers.
+        inputs: [R, ANSWER_LENGTH], start token and answer.
+        targets: [R, ANSWER_LENGTH], answer and end token, then `IGNORED`.
     """
 
     pixels: Float32
@@ -48,6 +54,8 @@ class Batch:
     said: Int64
     question_ids: Int64
     question_masks: Float32
+    pair: Int64
+    question: Int64
     inputs: Int64
     targets: Int64
 
@@ -81,6 +89,9 @@ class BatchSource:
         self._digits = self._augment_digits(corpus, variants)
         self._mel = self._augment_clips(corpus, variants)
         self._said = np.tile(corpus.clip_numbers, variants)
+        encoded = [encode_answer(tokenizer, str(answer)) for answer in range(_LARGEST_ANSWER + 1)]
+        self._answer_inputs = np.stack([inputs for inputs, _ in encoded])
+        self._answer_targets = np.stack([targets for _, targets in encoded])
         self._by_digit = [
             np.flatnonzero(np.tile(corpus.digit_labels, variants) == digit) for digit in range(10)
         ]
@@ -107,7 +118,10 @@ class BatchSource:
         mask_spectrogram(mel, rng)
         said = self._said[clips]
         pixels = np.stack([self._draw_pixels(int(number)) for number in shown])
-        return Batch(pixels, mel, shown, said, *self._draw_questions(shown, said))
+        pair, question = np.divmod(np.arange(self._pairs * len(_KINDS)), len(_KINDS))
+        return Batch(
+            pixels, mel, shown, said, *self._draw_questions(), pair, question, *self._answer(shown, said)
+        )
 
     def _draw_pixels(self, number: int) -> Float32:
         left, right = (self._draw_digit(digit) for digit in divmod(number, 10))
@@ -120,22 +134,19 @@ class BatchSource:
         chosen: npt.NDArray[np.uint8] = self._digits[candidates[int(self._rng.integers(len(candidates)))]]
         return chosen
 
-    def _draw_questions(self, shown: Int64, said: Int64) -> tuple[Int64, Float32, Int64, Int64]:
-        rows = []
-        for pair in range(self._pairs):
-            for kind in self._draw_kinds():
-                question = drop_words(draw_question(kind, Split.TRAIN, self._rng), _WORD_DROPOUT, self._rng)
-                answer = str(solve(kind, int(shown[pair]), int(said[pair])))
-                ids, mask = self._preprocessor.question(self._tokenizer, question)
-                rows.append((ids, mask, *encode_answer(self._tokenizer, answer)))
-        ids, masks, inputs, targets = (np.stack(column) for column in zip(*rows, strict=True))
-        return ids, masks, inputs, targets
+    def _draw_questions(self) -> tuple[Int64, Float32]:
+        questions = [
+            drop_words(draw_question(kind, Split.TRAIN, self._rng), _WORD_DROPOUT, self._rng)
+            for kind in _KINDS
+        ]
+        prepared = [self._preprocessor.question(self._tokenizer, question) for question in questions]
+        return np.stack([ids for ids, _ in prepared]), np.stack([mask for _, mask in prepared])
 
-    def _draw_kinds(self) -> list[Kind]:
-        # sums and differences are learned last, so every pair is asked for both
-        others = [kind for kind in Kind if kind not in (Kind.SUM, Kind.DIFFERENCE)]
-        chosen = self._rng.permutation(len(others))[: _QUESTIONS_PER_PAIR - 2]
-        return [Kind.SUM, Kind.DIFFERENCE, *(others[i] for i in chosen)]
+    def _answer(self, shown: Int64, said: Int64) -> tuple[Int64, Int64]:
+        """Inputs and targets of every question on every pair, pair by pair."""
+        pairs = zip(shown.tolist(), said.tolist(), strict=True)
+        answers = [solve(kind, *pair) for pair in pairs for kind in _KINDS]
+        return self._answer_inputs[answers], self._answer_targets[answers]
 
 
 def encode_answer(tokenizer: Tokenizer, answer: str) -> tuple[Int64, Int64]:

@@ -24,6 +24,8 @@ class ModelConfig:
         mlp_width: Hidden channels of the feed-forward layers.
         vision_layers: Transformer blocks after the image stem; the other `…_layers` likewise.
         summary_tokens: Tokens that picture and sound are summed up in, each.
+        mixer_width: Hidden channels of the layer that relates picture and sound.
+        latent_tokens: Tokens that the fusion hands to the decoder.
         image_height: In pixels, a multiple of 8.
         image_width: In pixels, a multiple of 8.
         mel_bins: Rows of the log-mel spectrogram.
@@ -43,6 +45,8 @@ class ModelConfig:
     audio_layers: int
     text_layers: int
     summary_tokens: int
+    mixer_width: int
+    latent_tokens: int
     fusion_layers: int
     decoder_layers: int
     image_height: int

@@ -33,15 +33,15 @@ class TorchAnswerer:
     @torch.no_grad()
     def __call__(self, requests: Sequence[Request]) -> list[str]:
         """Returns the decoded answers, in order."""
-        memory, text_mask = self._encode(requests)
+        memory = self._encode(requests)
         config = self._model.config
         tokens = torch.full((len(requests), 1), config.bos_token_id)
         for _ in range(config.cache_length):
-            logits = self._model.decode_all(tokens, memory, text_mask)
+            logits = self._model.decode_all(tokens, memory)
             tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], dim=1)
         return [self._decode(row[1:]) for row in tokens.tolist()]
 
-    def _encode(self, requests: Sequence[Request]) -> tuple[Tensor, Tensor]:
+    def _encode(self, requests: Sequence[Request]) -> Tensor:
         prepare = self._preprocessor
         pictures = [prepare.pixels(request.image) for request in requests if request.image is not None]
         sounds = [
@@ -55,7 +55,7 @@ class TorchAnswerer:
         vision = self._model.vision_encoder(torch.from_numpy(np.stack(pictures)))
         audio = self._model.audio_encoder(torch.from_numpy(np.stack(sounds)))
         text = self._model.text_encoder(text_ids, text_mask)
-        return self._model.fusion(vision, audio, text, text_mask), text_mask
+        return self._model.fusion(vision, audio, text, text_mask)  # type: ignore[no-any-return]
 
     def _decode(self, tokens: list[int]) -> str:
         end = self._model.config.eos_token_id

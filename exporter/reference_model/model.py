@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.layers import DecoderBlock, EncoderBlock, FusionBlock, Resampler
+from exporter.reference_model.layers import (
+    DecoderBlock,
+    EncoderBlock,
+    FeedForward,
+    FusionBlock,
+    Pairing,
+    Resampler,
+    repeat_rows,
+)
 
 KeyValue = tuple[Tensor, Tensor]
 
@@ -78,24 +86,47 @@ class TextEncoder(nn.Module):
         return tokens  # type: ignore[no-any-return]
 
 
-class Fusion(nn.Module):
-    """Question tokens gather what they ask for from picture and sound by cross-modal attention."""
+class SceneMixer(nn.Module):
+    """Relates picture and sound: one gated layer over all their summary tokens at once, as in an MLP-Mixer."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.vision_modality = nn.Parameter(torch.zeros(1, 1, config.width))
-        self.audio_modality = nn.Parameter(torch.zeros(1, 1, config.width))
+        channels = 2 * config.summary_tokens * config.width
+        self.norm = nn.LayerNorm(channels)
+        self.mlp = FeedForward(channels, config.mixer_width)
+
+    def forward(self, scene: Tensor) -> Tensor:
+        """Maps summaries [b, m, width] of picture and sound to relation tokens of the same shape."""
+        mixed = scene.reshape(len(scene), 1, -1)
+        return (mixed + self.mlp(self.norm(mixed))).reshape(scene.shape)  # type: ignore[no-any-return]
+
+
+class Fusion(nn.Module):
+    """A few latent tokens gather what the question asks for from picture and sound, by cross-modal attention."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.mixer = SceneMixer(config)
+        self.latents = nn.Parameter(torch.zeros(1, config.latent_tokens, config.width))
+        self.place = nn.Parameter(torch.zeros(1, 4 * config.summary_tokens, config.width))
+        self.question_norm = nn.LayerNorm(config.width)
         self.blocks = nn.ModuleList(
             FusionBlock(config.width, config.heads, config.mlp_width) for _ in range(config.fusion_layers)
         )
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, vision: Tensor, audio: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-        """Returns the memory [b, text_length, width] that the decoder reads."""
-        senses = torch.cat([vision + self.vision_modality, audio + self.audio_modality], dim=1)
+    def forward(
+        self, vision: Tensor, audio: Tensor, text: Tensor, text_mask: Tensor, pairing: Pairing | None = None
+    ) -> Tensor:
+        """Returns the memory [b, latent_tokens, width] that the decoder reads; arguments as `FusionBlock`."""
+        summaries = torch.cat([vision, audio], dim=1)
+        scene = torch.cat([summaries, self.mixer(summaries)], dim=1) + self.place
+        question = self.question_norm(text)
+        rows = len(scene) if pairing is None else len(pairing.scene)
+        latents = repeat_rows(self.latents, rows)
         for block in self.blocks:
-            text = block(text, senses, text_mask)
-        return self.norm(text)  # type: ignore[no-any-return]
+            latents = block(latents, question, text_mask, scene, pairing)
+        return self.norm(latents)  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
@@ -118,7 +149,6 @@ class Decoder(nn.Module):
         past: Sequence[KeyValue],
         mask: Tensor,
         memory: Tensor,
-        text_mask: Tensor,
     ) -> tuple[Tensor, list[KeyValue]]:
         """Runs S answer tokens.
 
@@ -127,8 +157,7 @@ class Decoder(nn.Module):
             position: [S], place of each token in the answer.
             past: Cache of each layer, [b, heads, C, head_dim] for keys and for values.
             mask: Additive, [1, 1, S, C + S].
-            memory: [b, text_length, width].
-            text_mask: Additive, [b, 1, 1, text_length].
+            memory: [b, latent_tokens, width].
 
         Returns:
             Logits [b, S, vocab], and the new rows [b, heads, S, head_dim] of each layer's cache.
@@ -136,7 +165,7 @@ class Decoder(nn.Module):
         tokens = self.embedding(token_ids) + self.position(position)
         new_rows = []
         for block, layer_past in zip(self.blocks, past, strict=True):
-            tokens, rows = block(tokens, layer_past, mask, memory, text_mask)
+            tokens, rows = block(tokens, layer_past, mask, memory)
             new_rows.append(rows)
         return self.head(self.norm(tokens)), new_rows
 
@@ -153,14 +182,14 @@ class MultiModalTransformer(nn.Module):
         self.fusion = Fusion(config)
         self.decoder = Decoder(config)
 
-    def decode_all(self, answer_ids: Tensor, memory: Tensor, text_mask: Tensor) -> Tensor:
+    def decode_all(self, answer_ids: Tensor, memory: Tensor) -> Tensor:
         """Teacher forcing: logits [b, S, vocab] after each prefix of answers [b, S], without a cache."""
         batch, length = answer_ids.shape
         empty = memory.new_zeros(batch, self.config.heads, 0, self.config.head_dim)
         past = [(empty, empty)] * self.config.decoder_layers
         causal = torch.triu(torch.full((length, length), -1e4), diagonal=1)[None, None]
         position = torch.arange(length)
-        logits, _ = self.decoder(answer_ids, position, past, causal, memory, text_mask)
+        logits, _ = self.decoder(answer_ids, position, past, causal, memory)
         return logits  # type: ignore[no-any-return]
 
 

@@ -34,11 +34,14 @@ from exporter.reference_model.splits import Split
 from exporter.reference_model.tokenizer import END, PADDING, START, build_tokenizer, token_id
 from exporter.reference_model.training import StepReport, TrainingSettings, build_model, train_model
 
-TEST_EXAMPLES = 300
-CALIBRATION_EXAMPLES = 64
+TEST_EXAMPLES = 276
+CALIBRATION_EXAMPLES = 48
 
 REPORT_EVERY = 100
 """Steps between lines of the log."""
+
+LOSSES = ("answer", "shown", "said", "relation")
+"""Fields of `StepReport` that are logged."""
 
 Log = Callable[[str], None]
 
@@ -48,11 +51,13 @@ def reference_config(preprocessor: Preprocessor, tokenizer: Tokenizer) -> ModelC
     return ModelConfig(
         width=64,
         heads=4,
-        mlp_width=256,
+        mlp_width=128,
         vision_layers=2,
         audio_layers=2,
         text_layers=1,
-        summary_tokens=4,
+        summary_tokens=2,
+        mixer_width=192,
+        latent_tokens=4,
         fusion_layers=2,
         decoder_layers=2,
         image_height=preprocessor.image.height,
@@ -145,12 +150,15 @@ class _Curve:
         self._pending.append(report)
         if (report.step + 1) % REPORT_EVERY:
             return
-        means = np.mean([(item.answer, item.shown, item.said) for item in self._pending], axis=0)
-        answer, shown, said = (round(float(mean), 4) for mean in means)
+        means = np.mean(
+            [(item.answer, item.shown, item.said, item.relation) for item in self._pending], axis=0
+        )
+        losses = dict(zip(LOSSES, (round(float(mean), 4) for mean in means), strict=True))
         self._pending.clear()
-        self.points.append({"step": report.step + 1, "answer": answer, "shown": shown, "said": said})
+        self.points.append({"step": report.step + 1, **losses})
         seconds = time.perf_counter() - self._start
-        self._log(f"step {report.step + 1:5d} {seconds:5.0f} s  answer {answer}  shown {shown}  said {said}")
+        shares = "  ".join(f"{name} {loss}" for name, loss in losses.items())
+        self._log(f"step {report.step + 1:5d} {seconds:5.0f} s  {shares}")
 
 
 def _environment(model: MultiModalTransformer) -> dict[str, Any]:

@@ -12,11 +12,15 @@ from torch.nn.functional import cross_entropy
 
 from exporter.reference_model.batches import IGNORED, Batch
 from exporter.reference_model.config import ModelConfig
+from exporter.reference_model.layers import Pairing
 from exporter.reference_model.model import MultiModalTransformer
+from exporter.reference_model.questions import Kind
 
 _DIGITS = 10
+_PLACES = 3
+_RELATIONS = (Kind.SUM, Kind.DIFFERENCE, Kind.LARGER, Kind.SMALLER)
 
-_INITIAL_DEVIATIONS = {"queries": 0.2, "position": 0.05, "embedding": 0.05, "modality": 0.05}
+_INITIAL_DEVIATIONS = {"queries": 0.2, "latents": 0.2, "position": 0.05, "embedding": 0.05, "place": 0.05}
 """Standard deviation of the initial values, by a part of the parameter's name; the others keep torch's default."""
 
 
@@ -31,12 +35,12 @@ class TrainingSettings:
         learning_rate: Highest; reached after `warmup` steps, then a half cosine down to zero.
         warmup: Steps of linear increase.
         weight_decay: Of AdamW, on matrices only.
-        digit_weight: Share of the digit loss that the encoders are taught with directly.
+        digit_weight: Share of the digit losses that the encoders and the mixer are taught with directly.
         seed: Of weights, batches and augmentation.
     """
 
-    steps: int = 3000
-    pairs: int = 64
+    steps: int = 2400
+    pairs: int = 32
     variants: int = 3
     learning_rate: float = 2e-3
     warmup: int = 100
@@ -62,23 +66,42 @@ class DigitHead(nn.Module):
         return cross_entropy(self(tokens).flatten(0, 1), digits.flatten())
 
 
-class DigitHeads(nn.Module):
-    """One head for the number shown, one for the number said."""
+class RelationHead(nn.Module):
+    """Reads sum, difference, larger and smaller number off the relation tokens; used in training only."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.shown = DigitHead(width)
-        self.said = DigitHead(width)
+        self.digit = nn.Linear(channels, len(_RELATIONS) * _PLACES * _DIGITS)
+
+    def loss(self, relation: Tensor, shown: Tensor, said: Tensor) -> Tensor:
+        """Cross entropy of the digits of every relation between numbers [b], from tokens [b, m, width]."""
+        related = (shown + said, (shown - said).abs(), torch.maximum(shown, said), torch.minimum(shown, said))
+        digits = torch.stack(
+            [value // 10**place % 10 for value in related for place in range(_PLACES)], dim=1
+        )
+        logits = self.digit(relation.flatten(1)).reshape(-1, _DIGITS)
+        return cross_entropy(logits, digits.flatten())
+
+
+class DigitHeads(nn.Module):
+    """Heads for the number shown, the number said, and what relates them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.shown = DigitHead(config.width)
+        self.said = DigitHead(config.width)
+        self.relation = RelationHead(2 * config.summary_tokens * config.width)
 
 
 @dataclasses.dataclass(frozen=True)
 class StepReport:
-    """Losses (nats) after one step: of the answers' tokens, and of the digits in picture and sound."""
+    """Losses (nats) of one step: of the answers' tokens, of the digits in picture and sound, of their relations."""
 
     step: int
     answer: float
     shown: float
     said: float
+    relation: float
 
 
 def build_model(config: ModelConfig, seed: int) -> MultiModalTransformer:
@@ -106,39 +129,55 @@ def train_model(
         settings: How long and how fast.
         report: Called after every step.
     """
-    heads = DigitHeads(model.config.width)
+    heads = DigitHeads(model.config)
     optimizer = torch.optim.AdamW(
         _parameter_groups(model, heads, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.98)
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, settings))
     model.train()
     for step, batch in zip(range(settings.steps), batches, strict=False):
-        answer, shown, said = batch_losses(model, heads, batch)
+        losses = batch_losses(model, heads, batch)
         optimizer.zero_grad()
-        (answer + settings.digit_weight * (shown + said)).backward()  # type: ignore[no-untyped-call]
+        (losses[0] + settings.digit_weight * torch.stack(losses[1:]).sum()).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([*model.parameters(), *heads.parameters()], 1.0)
         optimizer.step()
         schedule.step()
-        report(StepReport(step, answer.item(), shown.item(), said.item()))
+        report(StepReport(step, *(loss.item() for loss in losses)))
     model.eval()
 
 
 def batch_losses(
     model: MultiModalTransformer, heads: DigitHeads, batch: Batch
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the loss of the answers, of the digits shown and of the digits said."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns the losses of the answers, of the digits shown, of the digits said, and of the relations."""
     text_mask = torch.from_numpy(batch.question_masks)
     vision = model.vision_encoder(torch.from_numpy(batch.pixels))
     audio = model.audio_encoder(torch.from_numpy(batch.mel))
     text = model.text_encoder(torch.from_numpy(batch.question_ids), text_mask)
-    memory = model.fusion(vision, audio, text, text_mask)
-    logits = model.decode_all(torch.from_numpy(batch.inputs), memory, text_mask)
+    pairing = Pairing(torch.from_numpy(batch.question), torch.from_numpy(batch.pair))
+    memory = model.fusion(vision, audio, text, text_mask, pairing)
+    logits = model.decode_all(torch.from_numpy(batch.inputs), memory)
     answer = cross_entropy(
         logits.flatten(0, 1), torch.from_numpy(batch.targets).flatten(), ignore_index=IGNORED
     )
-    shown = heads.shown.loss(vision, torch.from_numpy(batch.shown))
-    said = heads.said.loss(audio, torch.from_numpy(batch.said))
-    return answer, shown, said
+    shown, said = torch.from_numpy(batch.shown), torch.from_numpy(batch.said)
+    relation = _relation_loss(model, heads, vision, audio, shown, said)
+    return answer, heads.shown.loss(vision, shown), heads.said.loss(audio, said), relation
+
+
+def _relation_loss(
+    model: MultiModalTransformer,
+    heads: DigitHeads,
+    vision: Tensor,
+    audio: Tensor,
+    shown: Tensor,
+    said: Tensor,
+) -> Tensor:
+    """Relates every picture of the batch to every sound: P² examples for the price of P encodings."""
+    count = len(shown)
+    left, right = torch.arange(count).repeat_interleave(count), torch.arange(count).repeat(count)
+    relation = model.fusion.mixer(torch.cat([vision[left], audio[right]], dim=1))
+    return heads.relation.loss(relation, shown[left], said[right])
 
 
 def learning_rate_factor(step: int, settings: TrainingSettings) -> float:

@@ -25,7 +25,6 @@ class DecodeStep(nn.Module):
         position: Tensor,
         mask: Tensor,
         memory: Tensor,
-        text_mask: Tensor,
         *past: Tensor,
     ) -> tuple[Tensor, ...]:
         """Returns logits [1, vocab] and the new rows, key before value, layer by layer.
@@ -34,12 +33,11 @@ class DecodeStep(nn.Module):
             token_id: [1, 1].
             position: [1].
             mask: Additive, [1, 1, 1, C + 1].
-            memory: [1, text_length, width].
-            text_mask: Additive, [1, 1, 1, text_length].
+            memory: [1, latent_tokens, width].
             past: Key and value caches, layer by layer, [1, heads, C, head_dim] each.
         """
         layers = list(zip(past[::2], past[1::2], strict=True))
-        logits, new_rows = self.decoder(token_id, position, layers, mask, memory, text_mask)
+        logits, new_rows = self.decoder(token_id, position, layers, mask, memory)
         return logits[:, 0], *(tensor for rows in new_rows for tensor in rows)
 
 
@@ -74,11 +72,11 @@ def component_captures(config: ModelConfig, dtype: ir.DataType) -> tuple[Capture
         Capture("audio_encoder", Role.AUDIO_ENCODER, Modality.AUDIO, (mel,), (audio.name,)),
         Capture("text_encoder", Role.TEXT_ENCODER, Modality.TEXT, (text_ids, text_mask), (text.name,)),
         Capture("fusion", Role.FUSION, Modality.FUSION, senses, ("memory",)),
-        _decode_capture(config, dtype, text_mask),
+        _decode_capture(config, dtype),
     )
 
 
-def _decode_capture(config: ModelConfig, dtype: ir.DataType, text_mask: TensorSpec) -> Capture:
+def _decode_capture(config: ModelConfig, dtype: ir.DataType) -> Capture:
     layers = range(config.decoder_layers)
     kinds = [(kind, layer) for layer in layers for kind in ("key", "value")]
     cache_shape = (1, config.heads, config.cache_length, config.head_dim)
@@ -86,8 +84,7 @@ def _decode_capture(config: ModelConfig, dtype: ir.DataType, text_mask: TensorSp
         TensorSpec("token_id", ir.DataType.INT64, (1, 1)),
         TensorSpec("position", ir.DataType.INT64, (1,)),
         TensorSpec("mask", dtype, (1, 1, 1, config.cache_length + 1)),
-        TensorSpec("memory", dtype, (1, config.text_length, config.width)),
-        text_mask,
+        TensorSpec("memory", dtype, (1, config.latent_tokens, config.width)),
         *(TensorSpec(f"past_{kind}_{layer}", dtype, cache_shape) for kind, layer in kinds),
     )
     outputs = ("logits", *(f"new_{kind}_{layer}" for kind, layer in kinds))

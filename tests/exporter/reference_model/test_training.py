@@ -6,6 +6,7 @@ import torch
 
 from exporter.reference_model.batches import ANSWER_LENGTH, IGNORED, BatchSource, encode_answer
 from exporter.reference_model.preprocessor import Preprocessor
+from exporter.reference_model.questions import Kind, solve
 from exporter.reference_model.tokenizer import build_tokenizer
 from exporter.reference_model.train import reference_config
 from exporter.reference_model.training import (
@@ -55,23 +56,26 @@ def test_training_twice_gives_the_same_bytes(corpus, trained):
         assert torch.equal(tensor, model.state_dict()[name]), name
 
 
-def test_a_batch_asks_several_questions_on_each_pair(corpus):
+def test_a_batch_asks_every_question_on_every_pair(corpus):
     batch = next(iter(draw_batches(corpus)))
     assert batch.pixels.shape == (8, 1, 32, 64)
     assert batch.mel.shape == (8, 48, 128)
-    assert len(batch.question_ids) % 8 == 0
-    assert batch.question_masks.shape == (len(batch.question_ids), 1, 1, 16)
-    assert batch.inputs.shape == batch.targets.shape == (len(batch.question_ids), ANSWER_LENGTH)
+    assert batch.question_ids.shape == (len(Kind), 16)
+    assert batch.question_masks.shape == (len(Kind), 1, 1, 16)
+    assert batch.inputs.shape == batch.targets.shape == (8 * len(Kind), ANSWER_LENGTH)
+    assert set(zip(batch.pair.tolist(), batch.question.tolist(), strict=True)) == set(
+        itertools.product(range(8), range(len(Kind)))
+    )
     assert batch.shown.min() >= 10
 
 
-def test_the_first_question_of_a_pair_is_its_sum(corpus):
+def test_the_answers_of_a_batch_are_right(corpus):
     tokenizer = build_tokenizer()
     batch = next(iter(draw_batches(corpus)))
-    every = len(batch.targets) // 8
-    for shown, said, targets in zip(batch.shown, batch.said, batch.targets[::every], strict=True):
+    for pair, question, targets in zip(batch.pair, batch.question, batch.targets, strict=True):
         digits = [int(token) for token in targets if token not in (IGNORED, tokenizer.token_to_id("</s>"))]
-        assert tokenizer.decode(digits) == str(shown + said)
+        expected = solve(list(Kind)[question], int(batch.shown[pair]), int(batch.said[pair]))
+        assert tokenizer.decode(digits) == str(expected)
 
 
 def test_batches_are_repeatable(corpus):
