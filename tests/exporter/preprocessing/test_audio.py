@@ -33,7 +33,9 @@ def test_log_mel_equals_whisper(seconds):
 
     rng = np.random.default_rng(0)
     samples = (tone(seconds, 16000) + rng.normal(size=int(seconds * 16000)) * 0.05).astype(np.float32)
-    expected = WhisperFeatureExtractor()(samples, sampling_rate=16000, return_tensors="np")["input_features"][0]
+    expected = WhisperFeatureExtractor()(samples, sampling_rate=16000, return_tensors="np")["input_features"][
+        0
+    ]
     assert np.abs(LogMel()(samples, 16000) - expected).max() <= 1e-4
 
 
