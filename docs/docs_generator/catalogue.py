@@ -31,11 +31,11 @@ _OVERVIEW = (
 _MATRIX_INTRO = """What each processor does with each number format.
 
 * *native*: computed in it.
-* *storage*: kept in it in flash and memory, computed in another format.
-* *requantised*: rewritten into another format before the vendor's compiler sees it.
+* *storage → X*: kept in it in flash and memory, computed in X.
+* *requantised → X*: rewritten into X before the vendor's compiler sees it.
 * *refused*: an error.
 
-The CPU columns are what npuc emits today. The NPU columns are what the devices declare, for the NPU back ends."""
+The CPU rows hold for the code npuc emits today; it uses float32, float16, e4m3 and e5m2. The NPU rows are what the devices declare, for NPU back ends to come."""
 
 
 def devices_page() -> str:
@@ -47,12 +47,13 @@ def devices_page() -> str:
 
 def formats_page() -> str:
     """Returns the format × target matrix and the reasons behind it."""
-    columns = {**_processors("npu"), **_processors("cpu")}
+    processors = {**_processors("cpu"), **_processors("npu")}
     rows = [
-        (name, *(_support(formats.policy(name)) for formats in columns.values())) for name in FORMAT_NAMES
+        (title, *(_support(formats.policy(name)) for name in FORMAT_NAMES))
+        for title, formats in processors.items()
     ]
-    sections = [table(("format", *columns), rows)]
-    for title, formats in columns.items():
+    sections = [table(("processor", *FORMAT_NAMES), rows)]
+    for title, formats in processors.items():
         policies = {name: formats.policy(name) for name in FORMAT_NAMES}
         reasons = [(name, _support(policy), policy.reason) for name, policy in policies.items()]
         sections.append(f"## {title}\n\n" + table(("format", "support", "why"), reasons))
@@ -62,11 +63,14 @@ def formats_page() -> str:
 def precision_table() -> str:
     """Returns modality → format of the high tier, and what the CPU code and each NPU do with the format."""
     precision = tier_recipe("high").precision
-    chosen: dict[str, FormatName] = {
-        name: getattr(precision, name) for name in ("vision", "audio", "text", "fusion")
-    }
-    chosen["norms, softmax, embedding, head, KV cache"] = precision.base
-    rows = [(part, fmt, *(_supports(fmt, target) for target in _TARGETS)) for part, fmt in chosen.items()]
+    parts: dict[FormatName, list[str]] = {}
+    for modality in ("vision", "audio", "text", "fusion"):
+        parts.setdefault(getattr(precision, modality), []).append(modality)
+    parts.setdefault(precision.base, []).append("norms, softmax, embedding, head, KV cache")
+    rows = [
+        (", ".join(names), fmt, *(_supports(fmt, target) for target in _TARGETS))
+        for fmt, names in parts.items()
+    ]
     return table(("part of the model", "format", *_TARGETS.values()), rows)
 
 
@@ -105,7 +109,8 @@ def _processors(kind: str) -> dict[str, ProcessorFormats]:
     grouped: dict[ProcessorFormats, list[Device]] = {}
     for device in devices():
         grouped.setdefault(getattr(device.formats, kind), []).append(device)
-    return {_title(kind, members): formats for formats, members in grouped.items()}
+    titled = {_title(kind, members): formats for formats, members in grouped.items()}
+    return dict(sorted(titled.items()))
 
 
 def _title(kind: str, members: Sequence[Device]) -> str:
@@ -124,8 +129,7 @@ def _architecture(device: Device) -> str:
 
 
 def _support(policy: FormatPolicy) -> str:
-    words = {"storage": "storage, computed in", "requantised": "requantised to"}
-    return f"{words[policy.support]} {policy.computes_in}" if policy.computes_in else policy.support
+    return f"{policy.support} → {policy.computes_in}" if policy.computes_in else policy.support
 
 
 def _supports(fmt: FormatName, target: str) -> str:
@@ -133,4 +137,4 @@ def _supports(fmt: FormatName, target: str) -> str:
         policies = [device.formats.cpu.policy(fmt) for device in devices()]
     else:
         policies = [device.formats.npu.policy(fmt) for device in devices() if device.target == target]
-    return "; or ".join(sorted({_support(policy) for policy in policies}))
+    return "<br>".join(sorted({_support(policy) for policy in policies}))

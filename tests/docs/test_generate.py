@@ -6,6 +6,7 @@ import pytest
 from npuc.cli import cli
 from npuc.recipe import Recipe
 from targets.catalogue import devices
+from targets.device import FORMAT_NAMES
 from targets.figure import Section
 from tests.docs.conftest import ROOT, page_id, written_pages
 
@@ -48,10 +49,19 @@ def test_every_device_has_its_figures_with_sources(generate):
         assert isinstance(device, Section)
 
 
-def test_every_format_has_a_cell_for_every_processor(generate):
-    matrix = [line for line in generate.PAGES["formats.md"]().splitlines() if line.startswith("| ")]
-    assert "e5m2" in "".join(matrix)
-    assert any("requantised to int8" in line for line in matrix)
+def test_the_matrix_has_a_row_for_every_processor(generate):
+    matrix = generate.PAGES["formats.md"]().split("\n## ")[0]
+    header, _, *rows = [line.split(" | ") for line in matrix.splitlines() if line.startswith("| ")]
+    assert {cell.strip("| ") for cell in header[1:]} == set(FORMAT_NAMES)
+    assert {row[0].strip("| ").partition(":")[0] for row in rows} == {
+        "CPU",
+        "snapdragon",
+        "mediatek",
+        "arm",
+        "apple",
+    }
+    ethos = next(row for row in rows if "Ethos-U85" in row[0])
+    assert ethos[1 + FORMAT_NAMES.index("e4m3")] == "requantised → int8"
 
 
 def test_mkdocs_builds_strictly_and_needs_no_network(generate, tmp_path):

@@ -1,0 +1,1 @@
+"""An npuc target for x86-64 Linux boards."""
