@@ -46,3 +46,10 @@ def test_a_value_used_outside_is_not_drawn_in(model_from):
     for node in model.graph:
         node.outputs[0].type = model.graph.inputs[0].type
     assert set(kept(model)) == {"Exp", "Sin"}
+
+
+def test_a_node_fed_by_float16_is_not_drawn_in(model_from):
+    model = model_from("g (float[2] x) => (float[2] y) { n = Neg(x)  e = Exp(n)  y = Abs(e) }")
+    for node in model.graph:
+        node.outputs[0].type = model.graph.inputs[0].type
+    assert set(kept(model)) == {"Exp"}

@@ -2,7 +2,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from exporter.lazy_tensor import BlockwiseTensor
+from exporter.lazy_tensor import BLOCK_BYTES, BlockwiseTensor
 from passes.lazy_tensor import cast, cast_array, transpose_source, transposed
 
 WEIGHT = np.random.default_rng(0).standard_normal((40, 3, 8)).astype(np.float32)
@@ -42,3 +42,9 @@ def test_bfloat16_is_converted(dtype):
 def test_finite_values_saturate_and_infinities_stay():
     result = cast_array(np.array([1e30, -1e30, np.inf, -np.inf, 65519.0]), np.float16)
     np.testing.assert_array_equal(result, np.array([65504, -65504, np.inf, -np.inf, 65504], np.float16))
+
+
+def test_a_source_of_several_blocks_is_transposed_whole():
+    weight = np.arange(4096 * 768, dtype=np.float32).reshape(4096, 768)
+    assert weight.nbytes > BLOCK_BYTES
+    np.testing.assert_array_equal(transposed(ir.tensor(weight), "w").rows(700, 768), weight.T[700:768])
