@@ -98,8 +98,22 @@ def operator_name(node: ir.Node) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
 
 
-def dynamic_values(component: Component) -> list[str]:
-    """Names of graph inputs and outputs whose shape is not static."""
+def require_static(component: Component) -> None:
+    """Checks that all graph inputs and outputs have a type and a static shape.
+
+    Raises:
+        TargetError: One has not.
+    """
     graph = component.model.graph
-    values = (*graph.inputs, *graph.outputs)
-    return [value.name or "" for value in values if value.shape is None or not value.shape.is_static()]
+    dynamic = [
+        f"{value.name} {value.shape}"
+        for value in (*graph.inputs, *graph.outputs)
+        if value.dtype is None or value.shape is None or not value.shape.is_static()
+    ]
+    if dynamic:
+        raise TargetError(
+            "the graph has a dynamic shape",
+            where=component.name,
+            received=", ".join(dynamic),
+            remedy="capture the model with fixed extents (batch 1, fixed image and sequence length)",
+        )

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from exporter.program import Component, Executor
 from targets import estimate as estimation
-from targets.coverage import Coverage, NodeCoverage, Placement, dynamic_values, operator_name
+from targets.coverage import Coverage, NodeCoverage, Placement, operator_name, require_static
 from targets.device import Device, FormatName
 from targets.errors import TargetError
 from targets.target import Lowered, Progress
@@ -39,20 +39,13 @@ class CpuTarget:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def legalize(self, component: Component, device: Device) -> Component:
+    def legalize(self, component: Component, device: Device) -> Component:  # noqa: ARG002 (protocol)
         """Returns the component itself: the lowering takes any graph of supported operators.
 
         Raises:
             TargetError: A shape is not static.
         """
-        dynamic = dynamic_values(component)
-        if dynamic:
-            raise TargetError(
-                "the graph has dynamic shapes",
-                where=f"{component.name}, device {device.id}",
-                received=", ".join(dynamic),
-                remedy="capture the model with fixed extents (batch 1, fixed image and sequence length)",
-            )
+        require_static(component)
         return component
 
     def partition(self, component: Component, device: Device) -> Coverage:

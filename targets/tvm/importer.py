@@ -12,7 +12,8 @@ import onnx_ir as ir
 import tvm
 from tvm import relax
 
-from exporter.program import Component
+from exporter.program import Component, tensor_spec
+from targets.coverage import require_static
 from targets.errors import TargetError
 from targets.tvm import element_types, operators
 from targets.tvm.constant_folding import StaticArray, fold
@@ -93,6 +94,7 @@ class _Importer:
         self._weights: dict[str, Parameter] = {}
 
     def run(self) -> ImportedComponent:
+        require_static(self._component)
         graph = self._component.model.graph
         inputs = [self._add_input(value) for value in graph.inputs]
         for value in graph.initializers.values():
@@ -110,16 +112,9 @@ class _Importer:
         return ImportedComponent(self._block_builder.finalize(), parameters)
 
     def _add_input(self, value: ir.Value) -> Parameter:
-        if value.dtype is None or value.shape is None or not value.shape.is_static():
-            raise TargetError(
-                "the graph has a dynamic shape",
-                where=f"{self._component.name}, input {value.name}",
-                received=str(value.shape),
-                remedy="capture the model with fixed extents (batch 1, fixed image and sequence length)",
-            )
-        shape = [int(extent) for extent in value.shape.numpy()]
-        variable = relax.Var(f"input_{value.name}", _tensor_type(shape, value.dtype))
-        self._operands[value] = in_memory(variable, shape, value.dtype)
+        spec = tensor_spec(value)
+        variable = relax.Var(f"input_{value.name}", _tensor_type(spec.shape, spec.dtype))
+        self._operands[value] = in_memory(variable, spec.shape, spec.dtype)
         return Parameter(variable, "input", value.name or "")
 
     def _add_initializer(self, value: ir.Value) -> None:

@@ -31,7 +31,9 @@ def convert_quantize(call: NodeCall) -> Operand:
 
     def body(x: Element, s: Element, zero: Element | None = None) -> Body:
         def value(*indices: tirx.Expr) -> tirx.Expr:
-            ratio = x(*indices).astype("float32") / s(*channel(indices)).astype("float32")
+            quotient = x(*indices).astype("float32") / s(*channel(indices)).astype("float32")
+            # ONNX Runtime divides in the element type: a float16 quotient is rounded before it is quantised
+            ratio = element_types.load(element_types.store(quotient, source.dtype), source.dtype)
             if dtype in element_types.FP8_TYPES:
                 return ratio
             low, high = (tirx.const(float(limit), "float32") for limit in _LIMITS[dtype])
