@@ -14,6 +14,7 @@ from onnx_ir.passes import common
 def simplify(model: ir.Model) -> None:
     """Simplifies in place; initializers above a few kilobytes are not read."""
     onnxscript.optimizer.fold_constants(model)
+    common.ShapeInferencePass()(model)
     _remove_casts_to_same_type(model.graph)
     ir.passes.Sequential(
         common.IdentityEliminationPass(),

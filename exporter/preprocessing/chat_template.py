@@ -50,6 +50,9 @@ class _BoundedSandbox(ImmutableSandboxedEnvironment):
         """Hides the string methods that pad to any width."""
         return attr not in self.padding_methods and super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """Leaves `str.format` to `is_safe_attribute`; Jinja's own wrapper would allow it."""
+
     def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
         """Bounds the operators whose result may be far larger than their operands."""
         if (
