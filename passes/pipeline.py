@@ -27,7 +27,7 @@ from passes.merge_layout import MergeLayout
 from passes.precision import Format, PrecisionPolicy
 from passes.prefix_constants import PrefixConstants
 from passes.remark import Remark
-from passes.rewrite import is_op
+from passes.rewrite import COMPUTE_KEY, is_op
 from passes.run_passes import OnPass, Pass, run_passes
 from passes.split_gemm import SplitGemm
 from passes.tag_modality import TagModality
@@ -121,26 +121,31 @@ def quantize(
         Remarks: the format of each layer and why, clamped constants, nodes kept in float32.
 
     Raises:
-        PassError: The base is float32 but the graph was captured in float16, or an input was not calibrated.
+        PassError: A layer is to be float32 but the graph was captured in float16, or an input was not calibrated.
     """
-    _check_base(component, policy.base)
+    _tag_float32(component, policy)
     passes: list[Pass] = [ConvertFloat16()] if policy.base is Format.FLOAT16 else []
     passes += [InsertFp8Qdq(policy, component.name, scales), InferShapes()]
     return run_passes(component, passes, on_pass)
 
 
-def _check_base(component: Component, base: Format) -> None:
+def _tag_float32(component: Component, policy: PrecisionPolicy) -> None:
+    """Tags the layers the policy puts into float32, for `ConvertFloat16`."""
     graph = component.model.graph
     narrow = any(
         value.dtype == ir.DataType.FLOAT16 for value in (*graph.inputs, *graph.initializers.values())
     )
-    if base is Format.FLOAT32 and narrow:
-        raise PassError(
-            "a graph captured in float16 cannot have the base format float32",
-            where=f"component {component.name}",
-            received="base float32",
-            remedy="capture the model in float32, or set the base to float16",
-        )
+    for node in graph:
+        if policy.format_of(node).format is not Format.FLOAT32:
+            continue
+        if narrow:
+            raise PassError(
+                "a graph captured in float16 cannot compute in float32",
+                where=f"component {component.name}, node {node.name}",
+                received=f"format float32: {policy.format_of(node).reason}",
+                remedy="capture the model in float32, or choose float16",
+            )
+        node.metadata_props[COMPUTE_KEY] = "float32"
 
 
 def create_pass(name: str, component: Component, keep: frozenset[str] = frozenset()) -> Pass:

@@ -121,7 +121,7 @@ class PrecisionPolicy:
         names = (node.name or "", weight.name or "")
         for override in self.overrides:
             if _matches(override.pattern, names):
-                return Choice(override.format, f"override {override.pattern}")
+                return self._not_below_base(override.format, f"override {override.pattern}")
         for pattern in self.keep:
             if _matches(pattern, names):
                 return Choice(self.base, f"kept in the base format: {pattern}")
@@ -133,9 +133,13 @@ class PrecisionPolicy:
         if modality not in Modality.__members__.values():
             return Choice(self.base, "no modality")
         chosen = self.by_modality.get(Modality(modality), self.base)
-        if not chosen.is_fp8:
-            chosen = self.base
-        return Choice(chosen, f"modality {modality}")
+        return self._not_below_base(chosen, f"modality {modality}")
+
+    def _not_below_base(self, chosen: Format, reason: str) -> Choice:
+        """In a float32 graph a float16 layer stays in float32; the reason says so."""
+        if chosen is Format.FLOAT16 and self.base is Format.FLOAT32:
+            return Choice(self.base, f"{reason}: float16, computed in the base format")
+        return Choice(chosen, reason)
 
 
 def weight_of(node: ir.Node) -> ir.Value | None:

@@ -7,7 +7,7 @@ from exporter.program import MODALITY_KEY, Modality, Program
 from passes.calibration.calibrate import calibrate, calibration_method
 from passes.errors import PassError
 from passes.pipeline import NORMALISATION, PASSES, create_pass, directly_read_weights, normalize, quantize
-from passes.precision import Format, PrecisionPolicy
+from passes.precision import Format, Override, PrecisionPolicy, weight_of
 
 RNG = np.random.default_rng(0)
 WIDTH, HEADS, ROWS = 32, 4, 6
@@ -106,6 +106,18 @@ def test_float16_alone_stays_close(block):
     expected = OnnxExecutor(original.model)(feed)["y"]
     received = OnnxExecutor(component.model)({"x": feed["x"].astype(np.float16)})["y"]
     np.testing.assert_allclose(received, expected, atol=5e-3)
+
+
+def test_one_layer_can_stay_in_float32(block):
+    component = block()
+    normalize(component)
+    policy = PrecisionPolicy(by_modality={}, overrides=(Override("up.transposed", Format.FLOAT32),))
+    quantize(component, policy, {})
+    types = {node.inputs[1].name: node.inputs[1].dtype for node in component.model.graph if weight_of(node)}
+    assert types["up.transposed.float32"] == ir.DataType.FLOAT
+    assert types["down.transposed"] == ir.DataType.FLOAT16
+    received = OnnxExecutor(component.model)({"x": feeds(1)[0]["x"].astype(np.float16)})["y"]
+    np.testing.assert_allclose(received, OnnxExecutor(block().model)(feeds(1)[0])["y"], atol=5e-3)
 
 
 def test_a_float16_capture_has_no_float32_base(model_from, component_of):

@@ -50,6 +50,12 @@ def test_overrides_match_weight_names_and_lift_keep_rules(model_from):
     assert policy.format_of(layer(model_from, weight="lm_head")).format is Format.E4M3
 
 
+def test_float16_layers_of_a_float32_graph_stay_in_float32_and_say_so(model_from):
+    policy = PrecisionPolicy(base=Format.FLOAT32, overrides=(Override("w", Format.FLOAT16),))
+    choice = policy.format_of(layer(model_from))
+    assert choice == Choice(Format.FLOAT32, "override w: float16, computed in the base format")
+
+
 def test_measurements_come_before_the_modality(model_from):
     policy = PrecisionPolicy(measured={"w": Choice(Format.E4M3, "measured")})
     assert policy.format_of(layer(model_from)).reason == "measured"
