@@ -90,6 +90,7 @@ class SegmentRecord(_Record):
     kernels: int
     policy: dict[str, str] = Field(description="Per format: native, storage, requantised.")
     note: str
+    remarks: tuple[str, ...]
     agreement: Agreement
 
 

@@ -62,5 +62,5 @@ def _compile_into(job: CompileJob, folder: Path) -> None:
     with job.reporter.phase("lower", len(components)) as advance:
         lowered = lower_program(LowerJob(prepared.program, job.device, job.cache, folder), advance)
     with job.reporter.phase("execute", len(components)) as advance:
-        agreements = check_binaries(prepared, lowered, job.recipe, folder, advance)
+        agreements = check_binaries(prepared, lowered, job.device, job.recipe, folder, advance)
     write_description(Built(prepared, job.device, job.tier, job.recipe, lowered, agreements), folder)

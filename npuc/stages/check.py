@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from targets.target import Lowered
-from targets.tvm.executor import EmulatedExecutor
-
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component
 from npuc.agreement import bound_for, compare
 from npuc.artifact import MODEL_FOLDER
 from npuc.errors import AgreementError
@@ -20,11 +16,15 @@ from npuc.samples import load_samples
 from npuc.stages.lower import BINARY_FOLDER
 from npuc.stages.prepare import Prepared
 from npuc.weights_file import WEIGHTS_NAME
+from targets.device import Device
+from targets.registry import find_target
+from targets.target import Lowered
 
 
 def check_binaries(
     prepared: Prepared,
     lowered: Mapping[str, Lowered],
+    device: Device,
     recipe: Recipe,
     folder: Path,
     advance: Advance,
@@ -34,6 +34,7 @@ def check_binaries(
     Args:
         prepared: Components as they were lowered; the formats of their layers decide the bounds.
         lowered: What was made of them.
+        device: Names the target that executes.
         recipe: Sections [precision] and [gates].
         folder: Of the artifact.
         advance: Told once a component.
@@ -42,28 +43,20 @@ def check_binaries(
         AgreementError: A binary is beyond its bound.
     """
     samples = load_samples(folder / MODEL_FOLDER)
+    target = find_target(device.target)
     agreements = {}
     for name, component in prepared.program.components.items():
         bound = bound_for(
             {layer.format for layer in prepared.layers[name]}, recipe.precision.base, recipe.gates
         )
-        with _open(component, lowered[name], folder) as candidate:
+        weights = folder / MODEL_FOLDER / WEIGHTS_NAME
+        with target.execute(component, lowered[name], folder / BINARY_FOLDER, weights) as candidate:
             reference = OnnxExecutor(folder / MODEL_FOLDER / f"{name}.onnx")
             agreements[name] = compare(reference, candidate, samples[name], bound)
         if not agreements[name].passed:
             raise _disagreement(name, agreements[name])
         advance(1, 0)
     return agreements
-
-
-def _open(component: Component, lowered: Lowered, folder: Path) -> EmulatedExecutor:
-    return EmulatedExecutor(
-        folder / BINARY_FOLDER / lowered.executable,
-        folder / MODEL_FOLDER / WEIGHTS_NAME,
-        component.inputs,
-        component.outputs,
-        list(lowered.emulator),
-    )
 
 
 def _disagreement(name: str, agreement: Agreement) -> AgreementError:

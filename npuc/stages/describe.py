@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from targets.target import Lowered
-
 from exporter.program import Component
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
@@ -28,6 +26,7 @@ from npuc.stages.lower import BINARY_FOLDER
 from npuc.stages.prepare import Prepared
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from targets.device import Device
+from targets.target import Lowered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,14 +92,15 @@ def _segment(built: Built, name: str) -> SegmentRecord:
         triple=cpu.triple,
         features=cpu.features,
         files=tuple(f"{BINARY_FOLDER}/{file}" for file in lowered.files),
-        executable=f"{BINARY_FOLDER}/{lowered.executable}",
+        executable=f"{BINARY_FOLDER}/{lowered.executable}" if lowered.executable else None,
         emulator=tuple(lowered.emulator),
         arena_bytes=lowered.arena_bytes,
         weight_bytes=lowered.weight_bytes,
         code_bytes=lowered.code_bytes,
         kernels=lowered.kernels,
         policy=dict(lowered.policy),
-        note=lowered.note,
+        note=lowered.execution_note,
+        remarks=lowered.remarks,
         agreement=built.agreements[name],
     )
 

@@ -6,8 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import onnx_ir as ir
-from targets.registry import find_target
-from targets.target import Lowered
 
 import targets
 from exporter.program import Component, Program
@@ -16,6 +14,8 @@ from npuc.progress import Advance
 from npuc.version import tool_versions
 from npuc.weights_file import WEIGHTS_NAME
 from targets.device import Device
+from targets.registry import find_target
+from targets.target import Lowered
 
 BINARY_FOLDER = "cpu"
 """Objects, headers and programs of the components."""
