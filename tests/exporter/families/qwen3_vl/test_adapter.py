@@ -109,7 +109,7 @@ def test_preprocessor_values_are_checked(folder):
 
 
 def test_no_end_token(folder):
-    edit(folder, "generation_config.json", eos_token_id="x")
+    edit(folder, "generation_config.json", **{"eos_token_id": "x"})
     from exporter.generation_config import end_tokens
     from exporter.model_folder import ModelFolder
 
