@@ -39,7 +39,9 @@ def find_target(name: str) -> Target:
         if entry.name == name:
             return _load(name, entry.value, entry.load)
     raise TargetError(
-        "no such target", received=name, remedy=f"use one of {', '.join(target_names())}, or install its package"
+        "no such target",
+        received=name,
+        remedy=f"use one of {', '.join(target_names())}, or install its package",
     )
 
 

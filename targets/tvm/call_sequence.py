@@ -198,7 +198,10 @@ class _Walk:
 
 
 def _compact(
-    calls: list[tuple[str, list[TensorView]]], direct: dict[Region, Region], unplanned: set[Region], arena: int
+    calls: list[tuple[str, list[TensorView]]],
+    direct: dict[Region, Region],
+    unplanned: set[Region],
+    arena: int,
 ) -> tuple[tuple[KernelCall, ...], int]:
     """Sends results straight to the caller's buffers and drops the arena space they would have had."""
     written = tuple(

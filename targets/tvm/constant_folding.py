@@ -64,7 +64,9 @@ def _shape_slice(node: ir.Node, shape: tuple[int, ...]) -> StaticArray:
 def _evaluate(node: ir.Node, feeds: dict[str, StaticArray], where: str) -> list[StaticArray] | None:
     proto = ir.to_proto(node)
     inputs = [
-        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+        )
         for name, array in feeds.items()
     ]
     outputs = [onnx.ValueInfoProto(name=name) for name in proto.output if name]

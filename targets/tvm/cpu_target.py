@@ -72,9 +72,7 @@ class CpuTarget:
         legal = self.legalize(component, device)
         if progress is not None:
             progress(f"compile {component.name}")
-        compiled = compile_component(
-            legal, weights_file, device.cpu.triple, device.cpu.features, out_dir
-        )
+        compiled = compile_component(legal, weights_file, device.cpu.triple, device.cpu.features, out_dir)
         return summarise(legal, device, compiled)
 
     def execute(
@@ -142,5 +140,7 @@ def _decide(node: ir.Node, device: Device) -> NodeCoverage:
         policy = device.formats.cpu.policy(_FORMATS[value.dtype])
         if policy.support == "refused":
             reason = f"{_FORMATS[value.dtype]} is refused by {device.id}: {policy.reason}"
-            return NodeCoverage(name, operator, Placement.REFUSED, reason, "choose another format in the recipe")
+            return NodeCoverage(
+                name, operator, Placement.REFUSED, reason, "choose another format in the recipe"
+            )
     return NodeCoverage(name, operator, Placement.CPU, "compiled to CPU code")

@@ -167,7 +167,9 @@ def _status_text(status: int) -> str:
 
 def _checked(feeds: Feeds, spec: TensorSpec) -> Array:
     if spec.name not in feeds:
-        raise TargetError("an input is missing", where=spec.name, received=", ".join(sorted(feeds)) or "nothing")
+        raise TargetError(
+            "an input is missing", where=spec.name, received=", ".join(sorted(feeds)) or "nothing"
+        )
     array = np.asarray(feeds[spec.name])
     if array.dtype != spec.numpy_dtype or array.shape != spec.shape:
         raise TargetError(

@@ -91,7 +91,9 @@ def encode(value: tirx.Expr, dtype: ir.DataType) -> tirx.Expr:
 def _encode_bits(bits: tirx.Expr, fmt: Format) -> tirx.Expr:
     sign = (bits >> _u32(24)) & _u32(0x80)
     magnitude = bits & _u32(0x7FFFFFFF)
-    code = tirx.Select(magnitude < _u32(fmt.smallest_normal), _subnormal(magnitude, fmt), _normal(magnitude, fmt))
+    code = tirx.Select(
+        magnitude < _u32(fmt.smallest_normal), _subnormal(magnitude, fmt), _normal(magnitude, fmt)
+    )
     code = tirx.Select(magnitude > _u32(_FLOAT32_INFINITY), _u32(fmt.nan), code)
     return (sign | code).astype("uint8")
 

@@ -210,7 +210,8 @@ def _unknown_operator(node: ir.Node, where: str) -> TargetError:
     domain = node.domain or "ai.onnx"
     dynamic = node.op_type in _STATIC
     return TargetError(
-        f"operator {domain}::{node.op_type} " + ("depends on run-time values" if dynamic else "has no CPU kernel"),
+        f"operator {domain}::{node.op_type} "
+        + ("depends on run-time values" if dynamic else "has no CPU kernel"),
         where=where,
         received=node.op_type,
         remedy="fold it at capture time (fixed shapes)"

@@ -32,7 +32,9 @@ def llvm_target(triple: str, features: Sequence[str]) -> tvm.target.Target:
     return tvm.target.Target({"kind": "llvm", "mtriple": triple, "mattr": list(features), "opt-level": 3})
 
 
-def used_kernels(module: tvm.IRModule, sequence: CallSequence) -> tuple[dict[str, tirx.PrimFunc], CallSequence]:
+def used_kernels(
+    module: tvm.IRModule, sequence: CallSequence
+) -> tuple[dict[str, tirx.PrimFunc], CallSequence]:
     """Merges equal kernels, so that equal layers share code.
 
     Returns:
@@ -65,7 +67,9 @@ def compile_kernels(
         target: From `llvm_target`.
         path: Of the object file.
     """
-    named = {prefix + name: f.with_attr("global_symbol", prefix + name) for name, f in sorted(kernels.items())}
+    named = {
+        prefix + name: f.with_attr("global_symbol", prefix + name) for name, f in sorted(kernels.items())
+    }
     module = tvm.IRModule(named).with_attr("system_lib_prefix", prefix)
     with tvm.transform.PassContext(opt_level=3, config={"tirx.disable_assert": True}):
         library = tvm.tirx.build(module, target=target)

@@ -157,7 +157,9 @@ def erf(x: tirx.Expr) -> tirx.Expr:
 
 def _odd_ratio(x: tirx.Expr, numerator: Sequence[float], denominator: Sequence[float]) -> tirx.Expr:
     """x·P(x²) / Q(x²)."""
-    return bind(x, lambda v: bind(v * v, lambda s: v * _polynomial(s, numerator) / _polynomial(s, denominator)))
+    return bind(
+        x, lambda v: bind(v * v, lambda s: v * _polynomial(s, numerator) / _polynomial(s, denominator))
+    )
 
 
 @bound
@@ -191,7 +193,9 @@ def _sine(x: tirx.Expr, quarter_turns: int) -> tirx.Expr:
         quadrant = turns.astype("int32") + tirx.const(quarter_turns, "int32")
         return bind(r, lambda v: bind(quadrant, lambda q: _sine_in_quadrant(v, q)))
 
-    return bind(x, lambda v: bind(tirx.floor(v * constant(2.0 / math.pi) + constant(0.5)), lambda t: reduced(v, t)))
+    return bind(
+        x, lambda v: bind(tirx.floor(v * constant(2.0 / math.pi) + constant(0.5)), lambda t: reduced(v, t))
+    )
 
 
 def _sine_in_quadrant(r: tirx.Expr, quadrant: tirx.Expr) -> tirx.Expr:

@@ -68,7 +68,9 @@ def archive(objects: Sequence[str], output: str, folder: Path) -> None:
 def _zig(arguments: Sequence[str], folder: Path) -> None:
     if importlib.util.find_spec("ziglang") is None:
         raise ToolError(
-            "the cross compiler is missing", where="ziglang", remedy="install it: pip install 'ziglang>=0.17.1'"
+            "the cross compiler is missing",
+            where="ziglang",
+            remedy="install it: pip install 'ziglang>=0.17.1'",
         )
     command = [sys.executable, "-m", "ziglang", *arguments]
     try:

@@ -29,6 +29,8 @@ def make_component(
 ) -> Component:
     """A component from `(inputs) => (outputs) { nodes }` and its initializers; shapes are inferred."""
     proto = parser.parse_model(f'<ir_version: 11, opset_import: ["" : 23]> {name} {text}')
+    for node in proto.graph.node:
+        node.name = node.output[0]
     for key, tensor in (initializers or {}).items():
         proper = tensor if isinstance(tensor, ir.TensorProtocol) else ir.tensor(np.asarray(tensor), name=key)
         serialized = ir.to_proto(proper)
@@ -58,8 +60,13 @@ def write_weights(components: Sequence[Component], folder: Path, threshold: int 
                     offset = file.tell()
                     file.write(tensor.tobytes())
                     placed[key] = ir.ExternalTensor(
-                        path.name, offset, tensor.nbytes, tensor.dtype,
-                        shape=ir.Shape(tensor.shape), name=key, base_dir=folder,
+                        path.name,
+                        offset,
+                        tensor.nbytes,
+                        tensor.dtype,
+                        shape=ir.Shape(tensor.shape),
+                        name=key,
+                        base_dir=folder,
                     )
                 value.const_value = placed[key]
     return path

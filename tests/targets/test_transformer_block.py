@@ -102,8 +102,11 @@ def test_block_agrees_within_the_bound_of_its_precision(two_layers, precision):
     feeds = feeds_of(built.component)
     reference, actual = built.reference(feeds)["x2"], built.run(feeds)["x2"]
     assert relative_error(reference, actual) <= AGREEMENT_BOUNDS[precision]
-    # one layer of rounding flips, which are FP8 steps of a few activations, leaves the signal far above the noise
-    assert signal_to_noise(reference, actual) >= {"float32": 100, "float16": 55, "e4m3": 35, "e5m2": 30}[precision]
+    # where rounding after each operator is defined, both sides take the same roundings almost everywhere
+    assert (
+        signal_to_noise(reference, actual)
+        >= {"float32": 100, "float16": 60, "e4m3": 40, "e5m2": 40}[precision]
+    )
     assert built.compiled.unscheduled == ()
 
 
@@ -127,7 +130,8 @@ def test_equal_layers_share_kernels(build, two_layers, precision):
 def test_equal_input_gives_equal_bytes(build, cpu):
     builds = [build(decoder(1, "e5m2"), cpu) for _ in range(2)]
     digests = [
-        {file: hashlib.sha256((b.folder / file).read_bytes()).hexdigest() for file in b.compiled.files} for b in builds
+        {file: hashlib.sha256((b.folder / file).read_bytes()).hexdigest() for file in b.compiled.files}
+        for b in builds
     ]
     assert digests[0] == digests[1]
     program = (builds[0].folder / "decoder").read_bytes()

@@ -24,7 +24,9 @@ def _clamp_unit(x: tirx.Expr) -> tirx.Expr:
 @converter("Relu")
 def convert_relu(call: NodeCall) -> Operand:
     """max(x, 0)."""
-    return elementwise(call, lambda x: tirx.Select(x < tirx.const(0, x.ty.dtype), tirx.const(0, x.ty.dtype), x))
+    return elementwise(
+        call, lambda x: tirx.Select(x < tirx.const(0, x.ty.dtype), tirx.const(0, x.ty.dtype), x)
+    )
 
 
 @converter("Sigmoid")

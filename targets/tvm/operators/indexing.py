@@ -70,5 +70,3 @@ def convert_gather_nd(call: NodeCall) -> Operand:
         return value
 
     return call.builder.move("gather_nd", shape, [data, indices], body)
-
-

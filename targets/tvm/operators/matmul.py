@@ -107,7 +107,5 @@ def _lane_sums(
     return te.compute(shape, lambda *i: te.sum(partial(*i, lane), axis=lane), name="contraction")
 
 
-def _batch_indices(
-    operand: Operand, indices: Sequence[tirx.Expr], batch: Sequence[int]
-) -> list[tirx.Expr]:
+def _batch_indices(operand: Operand, indices: Sequence[tirx.Expr], batch: Sequence[int]) -> list[tirx.Expr]:
     return broadcast_indices(operand.shape[:-2], indices[:-2], batch)

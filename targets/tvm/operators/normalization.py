@@ -129,9 +129,7 @@ def convert_batch_norm(call: NodeCall) -> Operand:
     column = (call[1].shape[0], *(1 for _ in source.shape[2:]))
     parameters = [call.builder.reshape(call[i], column) for i in range(1, 5)]
 
-    def value(
-        x: tirx.Expr, scale: tirx.Expr, bias: tirx.Expr, mean: tirx.Expr, var: tirx.Expr
-    ) -> tirx.Expr:
+    def value(x: tirx.Expr, scale: tirx.Expr, bias: tirx.Expr, mean: tirx.Expr, var: tirx.Expr) -> tirx.Expr:
         return (x - mean) / tirx.sqrt(var + epsilon) * scale + bias
 
     return elementwise(call, value, source.dtype, [source, *parameters])
@@ -156,7 +154,9 @@ def convert_lp_norm(call: NodeCall) -> Operand:
             norm = total(*(0 if i in axes else index for i, index in enumerate(indices)))
             divisor = tirx.sqrt(norm) if euclidean else norm
             zero = math.constant(0.0)
-            return element_types.store(tirx.Select(divisor == zero, zero, x(*indices) / divisor), source.dtype)
+            return element_types.store(
+                tirx.Select(divisor == zero, zero, x(*indices) / divisor), source.dtype
+            )
 
         return te.compute(source.shape, value, name="result")
 

@@ -47,7 +47,9 @@ def _identity(x: tirx.Expr) -> tirx.Expr:
     return x
 
 
-def _reduce(call: NodeCall, combine: Combine, before: Scalar = _identity, after: Scalar = _identity) -> Operand:
+def _reduce(
+    call: NodeCall, combine: Combine, before: Scalar = _identity, after: Scalar = _identity
+) -> Operand:
     source = call[0]
     axes = call.static_ints(1, "axes")
     if not axes and call.int("noop_with_empty_axes", 0):
@@ -146,7 +148,9 @@ def convert_global_average_pool(call: NodeCall) -> Operand:
     def kernel(stored: Element) -> te.Tensor:
         total = reduce_axes(loaded(stored, source.dtype), source.shape, axes, te.sum, "reduce")
         divisor = tirx.const(float(count), "float32")
-        return te.compute(kept, lambda *i: element_types.store(total(*i) / divisor, source.dtype), name="result")
+        return te.compute(
+            kept, lambda *i: element_types.store(total(*i) / divisor, source.dtype), name="result"
+        )
 
     return call.builder.emit("global_average_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
 
@@ -211,6 +215,8 @@ def convert_cumsum(call: NodeCall) -> Operand:
             return te.sum(tirx.Select(included, value, tirx.const(0, value.ty.dtype)), axis=k)
 
         total = te.compute(source.shape, partial, name="running")
-        return te.compute(source.shape, lambda *i: element_types.store(total(*i), source.dtype), name="result")
+        return te.compute(
+            source.shape, lambda *i: element_types.store(total(*i), source.dtype), name="result"
+        )
 
     return call.builder.emit("cumsum", source.dtype, [source], kernel, Fusion.OPAQUE)

@@ -116,7 +116,10 @@ def convert_tile(call: NodeCall) -> Operand:
 
     def body(element: Element) -> Body:
         return lambda *indices: element(
-            *(i if n == 1 else tirx.floormod(i, e) for i, n, e in zip(indices, repeats, source.shape, strict=True))
+            *(
+                i if n == 1 else tirx.floormod(i, e)
+                for i, n, e in zip(indices, repeats, source.shape, strict=True)
+            )
         )
 
     return call.builder.move("tile", shape, [source], body)
@@ -241,7 +244,11 @@ def pad(
                 for condition in ([i >= 0] if b else []) + ([i < e] if a else [])
             ]
             inner = element(*inside)
-            return tirx.if_then_else(tirx.all(*bounds), inner, tirx.const(fill, inner.ty.dtype)) if bounds else inner
+            return (
+                tirx.if_then_else(tirx.all(*bounds), inner, tirx.const(fill, inner.ty.dtype))
+                if bounds
+                else inner
+            )
 
         return value
 

@@ -49,9 +49,7 @@ def convert_log_softmax(call: NodeCall) -> Operand:
         def row(indices: tuple[object, ...]) -> list[object]:
             return [0 if i == axis else index for i, index in enumerate(indices)]
 
-        total = reduce_axes(
-            lambda *i: math.exp(x(*i) - largest(*row(i))), shape, (axis,), te.sum, "total"
-        )
+        total = reduce_axes(lambda *i: math.exp(x(*i) - largest(*row(i))), shape, (axis,), te.sum, "total")
         return te.compute(
             shape,
             lambda *i: element_types.store(x(*i) - largest(*row(i)) - math.log(total(*row(i))), source.dtype),
