@@ -51,7 +51,7 @@ def _bytes_read(value: ir.Value) -> int:
     gathers = [use.node for use in value.uses()]
     if not all(node.op_type == "Gather" and node.inputs[0] is value for node in gathers) or not tensor.size:
         return total
-    row = total // max(int(tensor.shape[0]), 1)
+    row = total // max(int(tensor.shape.numpy()[0]), 1)
     indices = sum(_elements(node.inputs[1]) for node in gathers)
     return min(total, row * indices)
 

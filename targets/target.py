@@ -59,7 +59,8 @@ class Lowered:
             TypeError: A field is missing or unknown.
         """
         tuples = {"files", "emulator", "remarks"}
-        return cls(**{key: tuple(value) if key in tuples else value for key, value in values.items()})
+        restored: dict[str, Any] = {k: tuple(v) if k in tuples else v for k, v in values.items()}
+        return cls(**restored)
 
 
 class Target(Protocol):

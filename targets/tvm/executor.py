@@ -55,7 +55,7 @@ class EmulatedExecutor:
         self._command = [*emulator, str(binary), str(weights)]
         self._inputs, self._outputs = tuple(inputs), tuple(outputs)
         self._time_limit_s = time_limit_s
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._process: subprocess.Popen[bytes] | None = None
         self._timed_out = False
 
@@ -71,6 +71,7 @@ class EmulatedExecutor:
     ) -> None:
         """Ends the process."""
         self.close()
+        self._stderr.close()
 
     def close(self) -> None:
         """Ends the process, if it runs."""

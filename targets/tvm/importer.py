@@ -15,7 +15,7 @@ from tvm import relax
 from exporter.program import Component, tensor_spec
 from targets.coverage import require_static
 from targets.errors import TargetError
-from targets.tvm import element_types, operators
+from targets.tvm import element_types, operators  # noqa: F401 (registers the converters)
 from targets.tvm.constant_folding import StaticArray, fold
 from targets.tvm.kernel_builder import KernelBuilder
 from targets.tvm.node_call import NodeCall
@@ -190,9 +190,7 @@ class _Importer:
         operand = self._operand(value, f"{self._component.name}, output {value.name}")
         if operand is None:
             raise TargetError("an output has no producer", where=f"{self._component.name}, {value.name}")
-        variable = self._builder.materialise(operand).buffers[0]
-        # a parameter handed straight on needs a value of its own, or it cannot be an output of the block
-        return variable
+        return self._builder.materialise(operand).buffers[0]
 
 
 def _tensor_type(shape: Sequence[int], dtype: ir.DataType) -> relax.TensorType:
@@ -218,6 +216,3 @@ def _unknown_operator(node: ir.Node, where: str) -> TargetError:
         if dynamic
         else "decompose the operator into standard ones, or register a converter in targets.tvm.registry",
     )
-
-
-__all__ = ["ImportedComponent", "Parameter", "import_component", "is_supported", "operators"]

@@ -74,31 +74,31 @@ class NodeCall:
         value = self.static(position)
         if value is not None:
             return tuple(int(number) for number in np.atleast_1d(value))
-        return self.ints(attribute) if attribute else None
+        return self.integers(attribute) if attribute else None
 
-    def int(self, name: str, default: int) -> int:
+    def integer(self, name: str, default: int) -> int:
         """An integer attribute."""
         attribute = self.node.attributes.get(name)
         return attribute.as_int() if attribute is not None else default
 
-    def ints(self, name: str) -> tuple[int, ...] | None:
+    def integers(self, name: str) -> tuple[int, ...] | None:
         """A list attribute, none where absent."""
         attribute = self.node.attributes.get(name)
         return tuple(attribute.as_ints()) if attribute is not None else None
 
-    def float(self, name: str, default: float) -> float:
+    def number(self, name: str, default: float) -> float:
         """A float attribute."""
         attribute = self.node.attributes.get(name)
         return attribute.as_float() if attribute is not None else default
 
-    def string(self, name: str, default: str) -> str:
+    def text(self, name: str, default: str) -> str:
         """A string attribute."""
         attribute = self.node.attributes.get(name)
         return attribute.as_string() if attribute is not None else default
 
     def axis(self, default: int, rank: int, name: str = "axis") -> int:
         """The axis attribute, counted from the front."""
-        return self.int(name, default) % max(rank, 1)
+        return self.integer(name, default) % max(rank, 1)
 
     def unsupported(self, reason: str) -> TargetError:
         """The error for a form of the operator that has no kernel."""

@@ -49,8 +49,7 @@ def test_decode_is_exact_for_all_codes_and_encode_for_all_float16_values(build, 
 
 def _weight(rng, dtype, shape):
     limit = 0x7E if dtype == ir.DataType.FLOAT8E4M3FN else 0x7B
-    codes = rng.integers(0, limit, shape).astype(np.uint8) | (rng.integers(0, 2, shape) << 7).astype(np.uint8)
-    return codes
+    return rng.integers(0, limit, shape).astype(np.uint8) | (rng.integers(0, 2, shape) << 7).astype(np.uint8)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -210,7 +210,7 @@ def test_shape_arithmetic_is_folded(build):
 
 def test_unknown_operator_is_named_with_component_and_node(build):
     component = make_component("(float[4] x) => (y) { z = Relu(x) y = Mish(z) }")
-    with pytest.raises(TargetError, match="ai.onnx::Mish has no CPU kernel") as caught:
+    with pytest.raises(TargetError, match=r"ai\.onnx::Mish has no CPU kernel") as caught:
         build(component)
     assert "model, node" in caught.value.where
     assert caught.value.exit_code == 3

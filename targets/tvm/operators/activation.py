@@ -45,7 +45,7 @@ def convert_tanh(call: NodeCall) -> Operand:
 def convert_gelu(call: NodeCall) -> Operand:
     """x·Φ(x), by erf or by the tanh approximation."""
     half, one = math.constant(0.5), math.constant(1.0)
-    if call.string("approximate", "none") == "tanh":
+    if call.text("approximate", "none") == "tanh":
         scale, cubic = math.constant(numbers.sqrt(2.0 / numbers.pi)), math.constant(0.044715)
         return elementwise(call, lambda x: half * x * (one + math.tanh(scale * (x + cubic * x * x * x))))
     root = math.constant(numbers.sqrt(0.5))
@@ -55,14 +55,14 @@ def convert_gelu(call: NodeCall) -> Operand:
 @converter("Swish", "Silu")
 def convert_swish(call: NodeCall) -> Operand:
     """x·sigmoid(αx)."""
-    alpha = math.constant(call.float("alpha", 1.0))
+    alpha = math.constant(call.number("alpha", 1.0))
     return elementwise(call, lambda x: x * math.sigmoid(alpha * x))
 
 
 @converter("HardSigmoid")
 def convert_hard_sigmoid(call: NodeCall) -> Operand:
     """clip(αx + β, 0, 1)."""
-    alpha, beta = math.constant(call.float("alpha", 0.2)), math.constant(call.float("beta", 0.5))
+    alpha, beta = math.constant(call.number("alpha", 0.2)), math.constant(call.number("beta", 0.5))
     return elementwise(call, lambda x: _clamp_unit(alpha * x + beta))
 
 
@@ -76,7 +76,7 @@ def convert_hard_swish(call: NodeCall) -> Operand:
 @converter("LeakyRelu")
 def convert_leaky_relu(call: NodeCall) -> Operand:
     """x, or αx below zero."""
-    alpha = math.constant(call.float("alpha", 0.01))
+    alpha = math.constant(call.number("alpha", 0.01))
     return elementwise(call, lambda x: tirx.Select(x < _zero(), alpha * x, x))
 
 
@@ -89,7 +89,7 @@ def convert_prelu(call: NodeCall) -> Operand:
 @converter("Elu")
 def convert_elu(call: NodeCall) -> Operand:
     """x, or α(eˣ − 1) below zero."""
-    alpha = math.constant(call.float("alpha", 1.0))
+    alpha = math.constant(call.number("alpha", 1.0))
     return elementwise(
         call, lambda x: tirx.Select(x < _zero(), alpha * (math.exp(x) - math.constant(1.0)), x)
     )

@@ -32,7 +32,7 @@ def convert_conv(call: NodeCall) -> Operand:
 
 def _convolve(call: NodeCall, source: Operand, weight: Operand, geometry: Windows) -> Operand:
     outputs, depth = weight.shape[:2]
-    per_group = outputs // call.int("group", 1)
+    per_group = outputs // call.integer("group", 1)
     shape = (source.shape[0], outputs, *geometry.output)
     one_group = per_group == outputs
 

@@ -72,7 +72,7 @@ def convert_sign(call: NodeCall) -> Operand:
 
 @converter("Div")
 def convert_div(call: NodeCall) -> Operand:
-    """x / y; integers are truncated towards zero."""
+    """Quotient; integers are truncated towards zero."""
     if _is_float(call[0]):
         return elementwise(call, lambda x, y: x / y)
     return elementwise(call, tirx.truncdiv)
@@ -83,7 +83,7 @@ def convert_mod(call: NodeCall) -> Operand:
     """Remainder: sign of the divisor, or of the dividend with `fmod`."""
     if _is_float(call[0]):
         return elementwise(call, lambda x, y: x - tirx.trunc(x / y) * y)
-    return elementwise(call, tirx.truncmod if call.int("fmod", 0) else tirx.floormod)
+    return elementwise(call, tirx.truncmod if call.integer("fmod", 0) else tirx.floormod)
 
 
 @converter("Pow")
@@ -156,14 +156,14 @@ def convert_clip(call: NodeCall) -> Operand:
 
 @converter("Where")
 def convert_where(call: NodeCall) -> Operand:
-    """x where the condition holds, else y."""
+    """Chooses x where the condition holds, else y."""
     return elementwise(call, tirx.Select, dtype=call[1].dtype)
 
 
 @converter("Cast")
 def convert_cast(call: NodeCall) -> Operand:
     """Value in another element type; FP8 saturates and rounds half to even, bool is "not zero"."""
-    source, dtype = call[0], ir.DataType(call.int("to", 0))
+    source, dtype = call[0], ir.DataType(call.integer("to", 0))
     if dtype == source.dtype:
         return source
     if dtype == ir.DataType.BOOL:

@@ -54,7 +54,7 @@ def convert_gather_elements(call: NodeCall) -> Operand:
 def convert_gather_nd(call: NodeCall) -> Operand:
     """Slices by index tuples in the last axis of the indices."""
     data, indices = call[0], call[1]
-    batch = call.int("batch_dims", 0)
+    batch = call.integer("batch_dims", 0)
     depth = indices.shape[-1]
     leading = indices.rank - 1
     shape = (*indices.shape[:-1], *data.shape[batch + depth :])

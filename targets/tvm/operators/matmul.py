@@ -38,9 +38,9 @@ def convert_matmul(call: NodeCall) -> Operand:
 @converter("Gemm")
 def convert_gemm(call: NodeCall) -> Operand:
     """α·A′B′ + β·C, where ′ is an optional transposition."""
-    left = permuted(call[0], (1, 0)) if call.int("transA", 0) else call[0]
-    right = permuted(call[1], (1, 0)) if call.int("transB", 0) else call[1]
-    alpha, beta = call.float("alpha", 1.0), call.float("beta", 1.0)
+    left = permuted(call[0], (1, 0)) if call.integer("transA", 0) else call[0]
+    right = permuted(call[1], (1, 0)) if call.integer("transB", 0) else call[1]
+    alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
     bias = call.optional(2) if beta != 0.0 else None
     product = _accumulate(call, left, right)
     if bias is None:

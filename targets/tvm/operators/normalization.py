@@ -49,7 +49,7 @@ def _affine_norm(call: NodeCall, *, centre: bool) -> Operand:
     source, scale, bias = call[0], call[1], call.optional(2)
     axes = tuple(range(call.axis(-1, source.rank), source.rank))
     operands = [source, scale] if bias is None else [source, scale, bias]
-    epsilon = call.float("epsilon", 1e-5)
+    epsilon = call.number("epsilon", 1e-5)
 
     def kernel(stored: Element, s: Element, b: Element | None = None) -> te.Tensor:
         x = loaded(stored, source.dtype)
@@ -92,7 +92,7 @@ def convert_instance_norm(call: NodeCall) -> Operand:
 @converter("GroupNormalization")
 def convert_group_norm(call: NodeCall) -> Operand:
     """Normalises groups of channels of each sample; scale and bias are per channel (opset 21)."""
-    return _channel_norm(call, groups=call.int("num_groups", 1))
+    return _channel_norm(call, groups=call.integer("num_groups", 1))
 
 
 def _channel_norm(call: NodeCall, groups: int) -> Operand:
@@ -101,7 +101,7 @@ def _channel_norm(call: NodeCall, groups: int) -> Operand:
     pixels = numbers.prod(source.shape[2:])
     shape = (batch, groups, channels // groups, pixels)
     view = call.builder.reshape(source, shape)
-    epsilon = call.float("epsilon", 1e-5)
+    epsilon = call.number("epsilon", 1e-5)
 
     def kernel(stored: Element, s: Element, b: Element) -> te.Tensor:
         normal = _normalise(loaded(stored, source.dtype), shape, (2, 3), epsilon, centre=True)
@@ -123,9 +123,9 @@ def _channel_norm(call: NodeCall, groups: int) -> Operand:
 def convert_batch_norm(call: NodeCall) -> Operand:
     """(x − mean) / √(variance + ε) · scale + bias, with recorded statistics."""
     source = call[0]
-    if call.int("training_mode", 0):
+    if call.integer("training_mode", 0):
         raise call.unsupported("training mode")
-    epsilon = math.constant(call.float("epsilon", 1e-5))
+    epsilon = math.constant(call.number("epsilon", 1e-5))
     column = (call[1].shape[0], *(1 for _ in source.shape[2:]))
     parameters = [call.builder.reshape(call[i], column) for i in range(1, 5)]
 
@@ -137,10 +137,10 @@ def convert_batch_norm(call: NodeCall) -> Operand:
 
 @converter("LpNormalization")
 def convert_lp_norm(call: NodeCall) -> Operand:
-    """x divided by its 1- or 2-norm along one axis."""
+    """Divides x by its 1- or 2-norm along one axis."""
     source = call[0]
     axes = (call.axis(-1, source.rank),)
-    euclidean = call.int("p", 2) == 2
+    euclidean = call.integer("p", 2) == 2
 
     def kernel(stored: Element) -> te.Tensor:
         x = loaded(stored, ir.DataType(source.dtype))

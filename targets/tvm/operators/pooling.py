@@ -16,7 +16,7 @@ from targets.tvm.registry import converter
 
 
 def _geometry(call: NodeCall) -> Windows:
-    kernel = call.ints("kernel_shape")
+    kernel = call.integers("kernel_shape")
     if kernel is None:
         raise call.unsupported("kernel_shape is missing")
     return windows(call, call[0].shape[2:], kernel)
@@ -62,7 +62,7 @@ def convert_average_pool(call: NodeCall) -> Operand:
     source = _padded(call, geometry, fill=0.0)
     shape = (*source.shape[:2], *geometry.output)
     extents = call[0].shape[2:]
-    count_padding = call.int("count_include_pad", 0) == 1
+    count_padding = call.integer("count_include_pad", 0) == 1
 
     def divisor(position: tuple[tirx.Expr, ...]) -> tirx.Expr:
         result = math.constant(1.0)

@@ -93,7 +93,7 @@ def _quantised_type(call: NodeCall, zero_point: Operand | None) -> ir.DataType:
     if zero_point is not None:
         dtype = zero_point.dtype
     else:
-        dtype = ir.DataType(call.int("output_dtype", 0) or int(ir.DataType.UINT8))
+        dtype = ir.DataType(call.integer("output_dtype", 0) or int(ir.DataType.UINT8))
     if dtype not in _LIMITS and dtype not in element_types.FP8_TYPES:
         raise call.unsupported(f"quantised type {dtype.name}")
     return dtype
@@ -107,7 +107,7 @@ def _channel_index(
     Raises:
         TargetError: The scale is blocked.
     """
-    if call.int("block_size", 0):
+    if call.integer("block_size", 0):
         raise call.unsupported("blocked quantisation")
     if scale.rank == 0:
         return lambda _: []

@@ -52,7 +52,7 @@ def _reduce(
 ) -> Operand:
     source = call[0]
     axes = call.static_ints(1, "axes")
-    if not axes and call.int("noop_with_empty_axes", 0):
+    if not axes and call.integer("noop_with_empty_axes", 0):
         return source
     reduced = positive_axes(axes or None, source.rank)
     kept = tuple(1 if axis in reduced else extent for axis, extent in enumerate(source.shape))
@@ -64,7 +64,7 @@ def _reduce(
 
     name = call.node.op_type.lower()
     result = call.builder.emit(name, source.dtype, [source], kernel, Fusion.OPAQUE)
-    if call.int("keepdims", 1):
+    if call.integer("keepdims", 1):
         return result
     return call.builder.reshape(result, [e for i, e in enumerate(source.shape) if i not in reduced])
 
@@ -161,7 +161,7 @@ def convert_arg_reduce(call: NodeCall) -> Operand:
     source = call[0]
     axis = call.axis(0, source.rank)
     sign = 1.0 if call.node.op_type == "ArgMax" else -1.0
-    reducer = _arg_reducer(prefer_last=call.int("select_last_index", 0) == 1)
+    reducer = _arg_reducer(prefer_last=call.integer("select_last_index", 0) == 1)
     kept = tuple(1 if i == axis else extent for i, extent in enumerate(source.shape))
 
     def kernel(stored: Element) -> te.Tensor:
@@ -175,7 +175,7 @@ def convert_arg_reduce(call: NodeCall) -> Operand:
         return te.compute(kept, best, name="best")[0]
 
     result = call.builder.emit("arg_reduce", ir.DataType.INT64, [source], kernel, Fusion.OPAQUE)
-    if call.int("keepdims", 1):
+    if call.integer("keepdims", 1):
         return result
     return call.builder.reshape(result, [e for i, e in enumerate(source.shape) if i != axis])
 
@@ -199,7 +199,7 @@ def convert_cumsum(call: NodeCall) -> Operand:
     """Running sum along a constant axis."""
     source = call[0]
     axis = (call.static_ints(1) or (0,))[0] % source.rank
-    exclusive, reverse = call.int("exclusive", 0) == 1, call.int("reverse", 0) == 1
+    exclusive, reverse = call.integer("exclusive", 0) == 1, call.integer("reverse", 0) == 1
 
     def kernel(stored: Element) -> te.Tensor:
         x = loaded(stored, source.dtype)
@@ -208,10 +208,8 @@ def convert_cumsum(call: NodeCall) -> Operand:
         def partial(*indices: tirx.Expr) -> tirx.Expr:
             value = x(*indices[:axis], k, *indices[axis + 1 :])
             here = indices[axis]
-            if reverse:
-                included = k > here if exclusive else k >= here
-            else:
-                included = k < here if exclusive else k <= here
+            earlier, later = (here, k.var) if reverse else (k.var, here)
+            included = earlier < later if exclusive else earlier <= later
             return te.sum(tirx.Select(included, value, tirx.const(0, value.ty.dtype)), axis=k)
 
         total = te.compute(source.shape, partial, name="running")

@@ -35,7 +35,7 @@ def convert_transpose(call: NodeCall) -> Operand:
     Weights, and operands that only matrix products read with their last two axes swapped, are read in place.
     """
     source = call[0]
-    order = call.ints("perm") or tuple(reversed(range(source.rank)))
+    order = call.integers("perm") or tuple(reversed(range(source.rank)))
     swapped = (*range(source.rank - 2), source.rank - 1, source.rank - 2)
     if source.is_weight or (order == swapped and call.read_only_by == {"MatMul"}):
         return permuted(source, order)
@@ -50,7 +50,7 @@ def convert_reshape(call: NodeCall) -> Operand:
     source = call[0]
     if wanted is None:
         raise call.unsupported("the shape is missing")
-    keep = call.int("allowzero", 0) == 0
+    keep = call.integer("allowzero", 0) == 0
     shape = [source.shape[i] if extent == 0 and keep else extent for i, extent in enumerate(wanted)]
     if -1 in shape:
         known = math.prod(extent for extent in shape if extent != -1)
@@ -64,7 +64,7 @@ def convert_reshape(call: NodeCall) -> Operand:
 def convert_flatten(call: NodeCall) -> Operand:
     """To two dimensions, split at `axis`."""
     source = call[0]
-    axis = call.int("axis", 1)
+    axis = call.integer("axis", 1)
     axis = axis + source.rank if axis < 0 else axis
     return call.builder.reshape(source, (math.prod(source.shape[:axis]), math.prod(source.shape[axis:])))
 
@@ -214,7 +214,7 @@ def convert_pad(call: NodeCall) -> Operand:
     for position, axis in enumerate(axes):
         before[axis % source.rank] = amounts[position]
         after[axis % source.rank] = amounts[position + len(axes)]
-    mode = call.string("mode", "constant")
+    mode = call.text("mode", "constant")
     if mode not in ("constant", "edge", "reflect"):
         raise call.unsupported(f"mode {mode}")
     fill = call.statics[2] if len(call.statics) > 2 else None
@@ -267,9 +267,9 @@ def _folded(index: tirx.Expr, extent: int, mirror: bool) -> tirx.Expr:
 def convert_depth_to_space(call: NodeCall) -> Operand:
     """Moves blocks of channels into the image: [N, C·b², H, W] → [N, C, H·b, W·b]."""
     n, channels, height, width = call[0].shape
-    block = call.int("blocksize", 1)
+    block = call.integer("blocksize", 1)
     rest = channels // (block * block)
-    if call.string("mode", "DCR") == "DCR":
+    if call.text("mode", "DCR") == "DCR":
         split, order = (n, block, block, rest, height, width), (0, 3, 4, 1, 5, 2)
     else:
         split, order = (n, rest, block, block, height, width), (0, 1, 4, 2, 5, 3)
@@ -283,7 +283,7 @@ def convert_trilu(call: NodeCall) -> Operand:
     """Zeroes what lies below (upper) or above (lower) a diagonal of the last two axes."""
     source = call[0]
     offset = (call.static_ints(1) or (0,))[0]
-    upper = call.int("upper", 1) == 1
+    upper = call.integer("upper", 1) == 1
 
     def body(element: Element) -> Body:
         def value(*indices: tirx.Expr) -> tirx.Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tvm import te
+from tvm import te, tirx
 
 from targets.tvm import element_types, math
 from targets.tvm.kernel_builder import Fusion, loaded
@@ -10,6 +10,11 @@ from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Element, Operand
 from targets.tvm.operators.reduce import reduce_axes
 from targets.tvm.registry import converter
+
+
+def _row(indices: tuple[tirx.Expr, ...], axis: int) -> list[tirx.Expr]:
+    """Indices into a statistic that has extent 1 along the axis."""
+    return [tirx.const(0, "int64") if i == axis else index for i, index in enumerate(indices)]
 
 
 @converter("Softmax")
@@ -23,13 +28,12 @@ def convert_softmax(call: NodeCall) -> Operand:
         shape = source.shape
         largest = reduce_axes(x, shape, (axis,), te.max, "largest")
 
-        def row(indices: tuple[object, ...]) -> list[object]:
-            return [0 if i == axis else index for i, index in enumerate(indices)]
-
-        powers = te.compute(shape, lambda *i: math.exp(x(*i) - largest(*row(i))), name="powers")
+        powers = te.compute(shape, lambda *i: math.exp(x(*i) - largest(*_row(i, axis))), name="powers")
         total = reduce_axes(powers, shape, (axis,), te.sum, "total")
         return te.compute(
-            shape, lambda *i: element_types.store(powers(*i) / total(*row(i)), source.dtype), name="result"
+            shape,
+            lambda *i: element_types.store(powers(*i) / total(*_row(i, axis)), source.dtype),
+            name="result",
         )
 
     return call.builder.emit("softmax", source.dtype, [source], kernel, Fusion.OPAQUE)
@@ -37,7 +41,7 @@ def convert_softmax(call: NodeCall) -> Operand:
 
 @converter("LogSoftmax")
 def convert_log_softmax(call: NodeCall) -> Operand:
-    """x − max − log Σ e^(x − max) along one axis."""
+    """Logarithm of softmax, x − max − log Σ e^(x − max), along one axis."""
     source = call[0]
     axis = call.axis(-1, source.rank)
 
@@ -46,13 +50,14 @@ def convert_log_softmax(call: NodeCall) -> Operand:
         shape = source.shape
         largest = reduce_axes(x, shape, (axis,), te.max, "largest")
 
-        def row(indices: tuple[object, ...]) -> list[object]:
-            return [0 if i == axis else index for i, index in enumerate(indices)]
-
-        total = reduce_axes(lambda *i: math.exp(x(*i) - largest(*row(i))), shape, (axis,), te.sum, "total")
+        total = reduce_axes(
+            lambda *i: math.exp(x(*i) - largest(*_row(i, axis))), shape, (axis,), te.sum, "total"
+        )
         return te.compute(
             shape,
-            lambda *i: element_types.store(x(*i) - largest(*row(i)) - math.log(total(*row(i))), source.dtype),
+            lambda *i: element_types.store(
+                x(*i) - largest(*_row(i, axis)) - math.log(total(*_row(i, axis))), source.dtype
+            ),
             name="result",
         )
 

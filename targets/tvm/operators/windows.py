@@ -36,15 +36,15 @@ def windows(call: NodeCall, spatial: tuple[int, ...], kernel: tuple[int, ...]) -
     Formula of the output extent: ONNX operator Conv and MaxPool, ⌊(n + pads − d(k − 1) − 1)/s⌋ + 1.
     """
     rank = len(spatial)
-    strides = call.ints("strides") or (1,) * rank
-    dilations = call.ints("dilations") or (1,) * rank
+    strides = call.integers("strides") or (1,) * rank
+    dilations = call.integers("dilations") or (1,) * rank
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True))
     before, after = _padding(call, spatial, spans, strides)
     output, trailing = [], []
     for n, span, step, front, back in zip(spatial, spans, strides, before, after, strict=True):
         room = n + front + back - span
         count = room // step + 1
-        if call.int("ceil_mode", 0):
+        if call.integer("ceil_mode", 0):
             count = -(-room // step) + 1
             count -= (count - 1) * step >= n + front  # a window that starts in the end padding is dropped
         output.append(count)
@@ -55,9 +55,9 @@ def windows(call: NodeCall, spatial: tuple[int, ...], kernel: tuple[int, ...]) -
 def _padding(
     call: NodeCall, spatial: tuple[int, ...], spans: tuple[int, ...], strides: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    rank, mode = len(spatial), call.string("auto_pad", "NOTSET")
+    rank, mode = len(spatial), call.text("auto_pad", "NOTSET")
     if mode == "NOTSET":
-        pads = call.ints("pads") or (0,) * (2 * rank)
+        pads = call.integers("pads") or (0,) * (2 * rank)
         return pads[:rank], pads[rank:]
     if mode == "VALID":
         return (0,) * rank, (0,) * rank
