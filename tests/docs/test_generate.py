@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import click
@@ -5,6 +6,7 @@ import pytest
 
 from npuc.cli import cli
 from npuc.recipe import Recipe
+from passes.pipeline import NORMALISATION, PASSES
 from targets.catalogue import devices
 from targets.device import FORMAT_NAMES
 from targets.figure import Section
@@ -62,6 +64,12 @@ def test_the_matrix_has_a_row_for_every_processor(generate):
     }
     ethos = next(row for row in rows if "Ethos-U85" in row[0])
     assert ethos[1 + FORMAT_NAMES.index("e4m3")] == "requantised → int8"
+
+
+def test_the_passes_page_lists_the_pipeline():
+    page = (ROOT / "docs" / "concepts" / "passes-and-remarks.md").read_text("utf-8")
+    table = page.split("## Normalisation")[1].split("## Precision")[0]
+    assert [name for name in re.findall(r"`([a-z_0-9]+)`", table) if name in PASSES] == list(NORMALISATION)
 
 
 def test_mkdocs_builds_strictly_and_needs_no_network(generate, tmp_path):
