@@ -98,6 +98,7 @@ class LayerRecord(_Record):
     """Precision decision for one layer with weights."""
 
     node: str
+    weight: str
     modality: str
     format: str
     reason: str

@@ -59,7 +59,7 @@ def precision_table(manifest: Manifest, *, layers: bool = False) -> Table:
         table = _table("precision of every layer", "layer", "component", "modality", "format", "why")
         for component in manifest.components:
             for layer in component.layers:
-                table.add_row(layer.node, component.name, layer.modality, layer.format, layer.reason)
+                table.add_row(layer.weight, component.name, layer.modality, layer.format, layer.reason)
         return table
     table = _table("precision", "modality", "format", "layers")
     counts = Counter(
@@ -108,12 +108,16 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
 
 def budget_table(manifest: Manifest) -> Table:
     """Returns what the artifact takes or reaches beside what the device's budgets allow."""
-    table = _table("budgets", "what", "value", "limit", "unit", "", "basis")
+    table = _table("budgets", "what", "value", "limit", "", "basis")
     for budget in manifest.budgets:
         mark = "[green]met[/]" if budget.met else "[red]NOT met[/]"
-        limit = f"{budget.relation} {budget.limit:.4g}"
-        table.add_row(budget.name, f"{budget.value:.4g}", limit, budget.unit, mark, budget.basis)
+        limit = f"{budget.relation} {_amount(budget.limit, budget.unit)}"
+        table.add_row(budget.name, _amount(budget.value, budget.unit), limit, mark, budget.basis)
     return table
+
+
+def _amount(value: float, unit: str) -> str:
+    return decimal(int(value)) if unit == "B" else f"{value:.4g} {unit}"
 
 
 def source_tables(comparison: SourceComparison) -> list[Table]:

@@ -56,7 +56,7 @@ class ModalityError:
         format: The format.
         layers: How many layers were measured.
         mean_sqnr: Mean over the layers, dB.
-        worst_layer: Name of the node with the least ratio.
+        worst_layer: Name of the weight of the layer with the least ratio.
         worst_sqnr: Its ratio, dB.
     """
 
@@ -137,7 +137,7 @@ def modality_errors(errors: Sequence[LayerError]) -> list[ModalityError]:
             ratios = [error.sqnr(fmt) for error in group]
             worst = int(np.argmin(ratios))
             mean = float(np.mean(ratios))
-            rows.append(ModalityError(modality, fmt, len(group), mean, group[worst].node, ratios[worst]))
+            rows.append(ModalityError(modality, fmt, len(group), mean, group[worst].weight, ratios[worst]))
     return rows
 
 

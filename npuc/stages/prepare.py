@@ -103,7 +103,7 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
         quantized = quantize_program(program, job.recipe, feeds, advance, dump)
     for name, entries in quantized.remarks.items():
-        remarks[name] += entries
+        remarks.setdefault(name, []).extend(entries)
     write_remarks(remarks, folder)
     _write_model(job, program, folder)
     return _summary(program, quantized)

@@ -10,7 +10,7 @@ from npuc.dump_ir import IrDump
 from npuc.manifest import FormatError, LayerRecord
 from npuc.progress import Advance
 from npuc.recipe import Recipe
-from passes.auto_precision import choose_formats
+from passes.auto_precision import auto_remarks, choose_formats
 from passes.calibration.calibrate import calibration_method, choose_scales
 from passes.insert_fp8_qdq import quantised_inputs
 from passes.layer_error import LayerError, measure_layers, modality_errors, observe_layers
@@ -27,7 +27,7 @@ class Quantized:
     Attributes:
         layers: Component name → one record for each layer with weights.
         format_errors: Output error of both FP8 formats by modality.
-        remarks: Component name → remarks of the passes.
+        remarks: Component name → remarks of the passes; `auto` → measurements behind the choice.
     """
 
     layers: Mapping[str, tuple[LayerRecord, ...]]
@@ -65,10 +65,11 @@ def quantize_program(
         statistics[name] = observe_layers(component.model, feeds[name], policy)
         errors += measure_layers(component.model, statistics[name], policy, method)
         advance(1, 0)
+    layers, remarks = {}, {}
     if recipe.precision.mode == "auto":
         measured = choose_formats(errors, recipe.precision.error_budget, policy.base)
         policy = dataclasses.replace(policy, measured=measured)
-    layers, remarks = {}, {}
+        remarks["auto"] = auto_remarks(errors, measured)
     for name, component in program.components.items():
         layers[name] = _layer_records(component, policy)
         scales = choose_scales(statistics[name], quantised_inputs(component.model, policy), method)
@@ -80,14 +81,18 @@ def quantize_program(
 def _layer_records(component: Component, policy: PrecisionPolicy) -> tuple[LayerRecord, ...]:
     records = []
     for node in component.model.graph:
-        if weight_of(node) is not None:
-            choice = policy.format_of(node)
-            name = node.name or node.op_type
-            records.append(
-                LayerRecord(
-                    node=name, modality=modality_of(node), format=choice.format.value, reason=choice.reason
-                )
-            )
+        weight = weight_of(node)
+        if weight is None:
+            continue
+        choice = policy.format_of(node)
+        record = LayerRecord(
+            node=node.name or node.op_type,
+            weight=weight.name or "",
+            modality=modality_of(node),
+            format=choice.format.value,
+            reason=choice.reason,
+        )
+        records.append(record)
     return tuple(records)
 
 

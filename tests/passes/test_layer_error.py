@@ -98,10 +98,10 @@ def test_rows_of_the_report():
     ]
     rows = modality_errors(errors)
     assert [(row.modality, row.format.value, row.layers, row.worst_layer) for row in rows] == [
-        ("text", "e4m3", 1, "c"),
-        ("text", "e5m2", 1, "c"),
-        ("vision", "e4m3", 2, "a"),
-        ("vision", "e5m2", 2, "a"),
+        ("text", "e4m3", 1, "wc"),
+        ("text", "e5m2", 1, "wc"),
+        ("vision", "e4m3", 2, "wa"),
+        ("vision", "e5m2", 2, "wa"),
     ]
     assert rows[2].mean_sqnr == pytest.approx(30)
     assert rows[2].worst_sqnr == pytest.approx(20)
