@@ -156,6 +156,10 @@ _PATTERNS: Mapping[Kind, _Wordings] = {
             "give me {shown}",
             "what is written in the picture?",
             "only look, do not listen: which number is it?",
+            "please read {shown}",
+            "look at the picture and tell me {shown}",
+            "look and read {shown}",
+            "please tell me the digits in the image",
         ),
         Split.CALIBRATION: (
             "which digits are shown?",
@@ -190,6 +194,10 @@ _PATTERNS: Mapping[Kind, _Wordings] = {
             "give me {said}",
             "what is spoken in the recording?",
             "only listen, do not look: which number is it?",
+            "please repeat {said}",
+            "listen to the sound and tell me {said}",
+            "listen and repeat {said}",
+            "please tell me the number in the audio",
         ),
         Split.CALIBRATION: (
             "which number is read aloud?",

@@ -18,6 +18,7 @@ from exporter.reference_model.questions import Kind
 
 _DIGITS = 10
 _PLACES = 3
+_SOUNDS_PER_PICTURE = 8
 _RELATIONS = (Kind.SUM, Kind.DIFFERENCE, Kind.LARGER, Kind.SMALLER)
 
 _INITIAL_DEVIATIONS = {"queries": 0.2, "latents": 0.2, "position": 0.05, "embedding": 0.05, "place": 0.05}
@@ -39,7 +40,7 @@ class TrainingSettings:
         seed: Of weights, batches and augmentation.
     """
 
-    steps: int = 2400
+    steps: int = 3000
     pairs: int = 32
     variants: int = 3
     learning_rate: float = 2e-3
@@ -173,9 +174,10 @@ def _relation_loss(
     shown: Tensor,
     said: Tensor,
 ) -> Tensor:
-    """Relates every picture of the batch to every sound: P² examples for the price of P encodings."""
+    """Relates every picture of the batch to several of its sounds: many examples for the price of P encodings."""
     count = len(shown)
-    left, right = torch.arange(count).repeat_interleave(count), torch.arange(count).repeat(count)
+    left = torch.arange(count).repeat(_SOUNDS_PER_PICTURE)
+    right = (left + torch.arange(_SOUNDS_PER_PICTURE).repeat_interleave(count)) % count
     relation = model.fusion.mixer(torch.cat([vision[left], audio[right]], dim=1))
     return heads.relation.loss(relation, shown[left], said[right])
 
