@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.filesize import decimal
 
 from npuc.manifest import Manifest
+from npuc.tables import amount
 
 REPORT_NAME = "report.html"
 _BAR_FULL_SCALE = 50.0  # dB that fill a bar: beyond it FP8 differences are invisible in any task
@@ -28,17 +29,21 @@ def write_report(manifest: Manifest, folder: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["size"] = lambda value: decimal(int(value))
-    environment.filters["bar"] = lambda decibels: round(
-        100 * max(0.0, min(decibels, _BAR_FULL_SCALE)) / _BAR_FULL_SCALE
-    )
+    environment.filters |= {"size": lambda value: decimal(int(value)), "amount": amount, "bar": _bar_percent}
     counts = Counter(
         (layer.modality, layer.format) for component in manifest.components for layer in component.layers
     )
     text = environment.get_template("report.html.j2").render(
-        manifest=manifest, layer_counts=sorted(counts.items()), policies=_policies(manifest)
+        manifest=manifest,
+        layer_counts=sorted(counts.items()),
+        policies=_policies(manifest),
+        notes=sorted({s.note for component in manifest.components for s in component.segments}),
     )
     (folder / REPORT_NAME).write_text(text, "utf-8")
+
+
+def _bar_percent(decibels: float) -> int:
+    return round(100 * max(0.0, min(decibels, _BAR_FULL_SCALE)) / _BAR_FULL_SCALE)
 
 
 def _policies(manifest: Manifest) -> dict[str, str]:

@@ -111,12 +111,13 @@ def budget_table(manifest: Manifest) -> Table:
     table = _table("budgets", "what", "value", "limit", "", "basis")
     for budget in manifest.budgets:
         mark = "[green]met[/]" if budget.met else "[red]NOT met[/]"
-        limit = f"{budget.relation} {_amount(budget.limit, budget.unit)}"
-        table.add_row(budget.name, _amount(budget.value, budget.unit), limit, mark, budget.basis)
+        limit = f"{budget.relation} {amount(budget.limit, budget.unit)}"
+        table.add_row(budget.name, amount(budget.value, budget.unit), limit, mark, budget.basis)
     return table
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
+    """Returns a figure with its unit; bytes as kB, MB, GB."""
     return decimal(int(value)) if unit == "B" else f"{value:.4g} {unit}"
 
 
