@@ -17,10 +17,9 @@ void npuc_workspace_open(uint8_t *memory, size_t size) {
 }
 
 int npuc_call(NpucKernel kernel, NpucTensor *tensors, int32_t count) {
-    NpucAny arguments[NPUC_MAX_ARGUMENTS];
+    NpucAny arguments[count];
     NpucAny result = {0, 0, {0}};
 
-    if (count > NPUC_MAX_ARGUMENTS) return -1;
     for (int32_t i = 0; i < count; ++i) {
         arguments[i] = (NpucAny){NPUC_TYPE_DLTENSOR, 0, {0}};
         arguments[i].value.pointer = &tensors[i];

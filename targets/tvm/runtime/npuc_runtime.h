@@ -42,14 +42,14 @@ typedef struct {
 
 typedef int (*NpucKernel)(void *self, NpucAny *arguments, int32_t count, NpucAny *result);
 
-enum { NPUC_DEVICE_CPU = 1, NPUC_TYPE_DLTENSOR = 7, NPUC_MAX_ARGUMENTS = 64 };
+enum { NPUC_DEVICE_CPU = 1, NPUC_TYPE_DLTENSOR = 7 };
 
 static inline NpucTensor npuc_tensor(const void *data, int32_t rank, uint8_t code, uint8_t bits, int64_t *shape,
                                      int64_t *strides) {
     return (NpucTensor){(void *)data, {NPUC_DEVICE_CPU, 0}, rank, {code, bits, 1}, shape, strides, 0};
 }
 
-/* Calls a kernel; returns its status, or -1 for more than NPUC_MAX_ARGUMENTS tensors. */
+/* Calls a kernel with `count` tensors, at least one; returns its status. */
 int npuc_call(NpucKernel kernel, NpucTensor *tensors, int32_t count);
 
 /* Gives the kernels that follow `size` bytes of scratch memory. */

@@ -1,0 +1,1 @@
+"""C sources that every lowered component is built with."""
