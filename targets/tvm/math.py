@@ -90,14 +90,20 @@ def select(condition: tirx.Expr, yes: tirx.Expr, no: tirx.Expr) -> tirx.Expr:
     return tirx.Select(condition, yes, no)
 
 
+def is_nan(x: tirx.Expr) -> tirx.Expr:
+    """Whether a float32 is NaN, by its bits: TVM's simplifier takes `x != x` for false."""
+    magnitude = tirx.reinterpret("uint32", x) & tirx.const(0x7FFFFFFF, "uint32")
+    return magnitude > tirx.const(0x7F800000, "uint32")
+
+
 def keep_nan(x: tirx.Expr, result: tirx.Expr) -> tirx.Expr:
     """`result`, except that a NaN argument is handed on (clamping would lose it)."""
-    return select(x != x, x, result)
+    return select(is_nan(x), x, result)
 
 
 @bound
 def exp(x: tirx.Expr) -> tirx.Expr:
-    """eˣ: x = n·ln 2 + r, polynomial in r, n put into the exponent bits. Below −87.3 the result is 0."""
+    """eˣ: x = n·ln 2 + r, polynomial in r, n put into the exponent bits. Results below 2e-38 may be 0."""
     clamped = _clamp(x, _EXP_LOWEST, _EXP_HIGHEST)
     result = bind(tirx.floor(clamped * constant(_LOG2_E) + constant(0.5)), lambda n: _scaled_exp(clamped, n))
     result = select(x < constant(_EXP_LOWEST), constant(0.0), result)
@@ -125,7 +131,7 @@ def log(x: tirx.Expr) -> tirx.Expr:
     result = bind(bits, lambda b: _log_of_bits(b, select(tiny, constant(23.0), constant(0.0))))
     result = select(x == constant(0.0), constant(-math.inf), result)
     result = select(x == constant(math.inf), x, result)
-    return select(tirx.any(x < constant(0.0), x != x), constant(math.nan), result)
+    return select(tirx.any(x < constant(0.0), is_nan(x)), constant(math.nan), result)
 
 
 def _log_of_bits(bits: tirx.Expr, shift: tirx.Expr) -> tirx.Expr:

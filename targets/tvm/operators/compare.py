@@ -7,6 +7,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 from tvm import tirx
 
+from targets.tvm import math
 from targets.tvm.operators.broadcast import elementwise
 from targets.tvm.registry import CONVERTERS
 
@@ -22,7 +23,7 @@ PREDICATES: dict[str, Predicate] = {
     "Or": tirx.any,
     "Xor": lambda x, y: x != y,
     "Not": tirx.Not,
-    "IsNaN": lambda x: x != x,
+    "IsNaN": math.is_nan,
 }
 """Operators that yield a truth value for each element."""
 

@@ -112,12 +112,16 @@ def _fold(call: NodeCall, function: Scalar, name: str) -> Operand:
     return result
 
 
+def _is_nan(x: tirx.Expr) -> tirx.Expr:
+    return math.is_nan(x) if str(x.ty.dtype) == "float32" else tirx.const(False, "bool")
+
+
 def _larger(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
-    return tirx.Select(tirx.any(x > y, x != x), x, y)
+    return tirx.Select(tirx.any(x > y, _is_nan(x)), x, y)
 
 
 def _smaller(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
-    return tirx.Select(tirx.any(x < y, x != x), x, y)
+    return tirx.Select(tirx.any(x < y, _is_nan(x)), x, y)
 
 
 @converter("Max")
