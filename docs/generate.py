@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs_generator.bundled_model import bundled_model_page
 from docs_generator.catalogue import devices_page, devices_table, formats_page, precision_table
 from docs_generator.commands import commands_page, options_table
 from docs_generator.schema import recipe_page, schema_page
@@ -50,6 +51,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "devices.md": devices_page,
     "device-file.md": lambda: schema_page("Device file reference", _DEVICE_FILE_INTRO, Device),
     "formats.md": formats_page,
+    "bundled-model.md": bundled_model_page,
 }
 """Pages of docs/reference/."""
 

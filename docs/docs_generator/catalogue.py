@@ -35,7 +35,8 @@ _MATRIX_INTRO = """What each processor does with each number format.
 * *requantised → X*: rewritten into X before the vendor's compiler sees it.
 * *refused*: an error.
 
-The CPU rows hold for the code npuc emits today; it uses float32, float16, e4m3 and e5m2. The NPU rows are what the devices declare, for NPU back ends to come."""
+The CPU rows hold for the code npuc emits today, which uses float32, float16, e4m3 and e5m2. The NPU rows are what the
+devices declare, for NPU back ends to come."""
 
 
 def devices_page() -> str:
