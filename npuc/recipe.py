@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from npuc.errors import RecipeError
+from targets.agreement import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE
 
 TIERS = ("high", "mid", "low")
 _SIZE_LIMIT = 1 << 20
@@ -107,13 +108,17 @@ class Gates(_Section):
     """What must hold before an artifact is written."""
 
     max_relative_error_float32: float = Field(
-        1e-4, gt=0, description="Largest |binary - reference| / max |reference| for float32 components."
+        AGREEMENT_BOUNDS["float32"],
+        gt=0,
+        description="Largest |binary - reference| / max |reference| of a component that computes in float32.",
     )
     max_relative_error_float16: float = Field(
-        1e-2, gt=0, description="The same for components that compute in float16 only."
+        AGREEMENT_BOUNDS["float16"],
+        gt=0,
+        description="The same for components that compute in float16 but have no FP8 layer.",
     )
     min_sqnr_fp8: float = Field(
-        25.0,
+        FP8_SIGNAL_TO_NOISE,
         gt=0,
         description="Least signal-to-noise ratio, dB, of a component with FP8 layers against the reference.",
     )

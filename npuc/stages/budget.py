@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from targets.registry import find_target
-from targets.target import Lowered
-
 from exporter.program import Program, Role
 from npuc.manifest import Budget
 from targets.device import Device
+from targets.registry import find_target
+from targets.target import Lowered
 
 
 def budgets(
@@ -38,9 +37,9 @@ def budgets(
     )
 
 
-def _at_most(name: str, value: float, limit: float, basis: str) -> Budget:
+def _at_most(name: str, value: float, limit: float, basis: str, unit: str = "B") -> Budget:
     return Budget(
-        name=name, unit="B", value=value, limit=limit, relation="at most", met=value <= limit, basis=basis
+        name=name, unit=unit, value=value, limit=limit, relation="at most", met=value <= limit, basis=basis
     )
 
 
@@ -51,19 +50,26 @@ def _cache_bytes(program: Program) -> int:
 
 def _speed(program: Program, device: Device) -> tuple[Budget, ...]:
     target = find_target(device.target)
-    decode = [c for c in program.components.values() if c.role is Role.DECODE]
-    if not decode:
-        return ()
-    value = 1 / target.estimate(decode[0], device).seconds
-    limit = device.budgets.tokens_per_second.value
-    return (
-        Budget(
-            name="tokens per second",
-            unit="token/s",
-            value=value,
-            limit=limit,
-            relation="at least",
-            met=value >= limit,
-            basis="estimate, upper limit: weights and KV cache read once a token at the device's bandwidth",
-        ),
+    seconds = {name: target.estimate(c, device).seconds for name, c in program.components.items()}
+    decode = [name for name, c in program.components.items() if c.role is Role.DECODE]
+    first = _at_most(
+        "first token",
+        sum(seconds.values()),
+        device.budgets.first_token_seconds.value,
+        "estimate, lower limit: every component once, bound by the device's memory bandwidth",
+        unit="s",
+    )
+    return (first, *(_tokens_per_second(seconds[name], device) for name in decode))
+
+
+def _tokens_per_second(seconds: float, device: Device) -> Budget:
+    value, limit = 1 / seconds, device.budgets.tokens_per_second.value
+    return Budget(
+        name="tokens per second",
+        unit="token/s",
+        value=value,
+        limit=limit,
+        relation="at least",
+        met=value >= limit,
+        basis="estimate, upper limit: weights and KV cache read once a token at the device's bandwidth",
     )
