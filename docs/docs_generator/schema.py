@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from docs_generator.markdown import page, table
-from npuc.recipe import Recipe, tier_recipe
+from npuc.recipe import Gates, Recipe, tier_recipe
 
 _LIMITS = {
     "minimum": "≥",
@@ -34,6 +34,15 @@ def recipe_page() -> str:
     )
     tiers = "\n".join(f"* `{tier}`: {_tier_text(tier)}" for tier in ("high", "mid", "low"))
     return f"{schema_page('Recipe reference', intro, Recipe)}\n## Tiers\n\n{tiers}\n"
+
+
+def gates_table() -> str:
+    """Returns the default bounds and what they mean."""
+    rows = [
+        (f"`{name}`", f"{field.default:g}", field.description or "")
+        for name, field in Gates.model_fields.items()
+    ]
+    return table(("key", "default", "meaning"), rows)
 
 
 def type_text(entry: Mapping[str, Any]) -> str:
