@@ -74,6 +74,10 @@ class Cache:
         """Whether there is a whole, undamaged entry."""
         return _read_entry(self._folder / "steps" / key) is not None
 
+    def size(self) -> int:
+        """Returns the bytes of all entries."""
+        return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+
     def _build(self, entry: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         entry.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".building-"))

@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from npuc.cache import default_cache
+from npuc.cache import Cache, default_cache
 from npuc.version import TOOLS
 
 _EMULATORS = {"qemu-aarch64": "sudo apt-get install -y qemu-user"}
@@ -75,7 +75,8 @@ def _disk_cache() -> Check:
     folder = default_cache()
     while not folder.exists():
         folder = folder.parent
-    return _disk("cache folder", folder)
+    check = _disk("cache folder", folder)
+    return dataclasses.replace(check, found=f"{check.found}; {Cache().size() / 1e6:.1f} MB in use")
 
 
 def _disk(name: str, folder: Path) -> Check:
