@@ -47,7 +47,7 @@ def _widen_inputs(graph: ir.Graph, node: ir.Node) -> None:
 
 
 def _round_outputs(graph: ir.Graph, node: ir.Node) -> None:
-    for index, value in enumerate(node.outputs):
+    for value in node.outputs:
         if value.dtype != ir.DataType.FLOAT16:
             continue
         name, value.name = value.name, f"{value.name}/wide"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.program import Component
@@ -47,6 +48,7 @@ def write_weights(components: Mapping[str, Component], folder: Path, advance: Ad
     Raises:
         ResourceError: The disk is full.
     """
+    _inline_small(components)
     path = folder / WEIGHTS_NAME
     rebound: dict[str, ir.ExternalTensor] = {}
     try:
@@ -67,6 +69,15 @@ def write_weights(components: Mapping[str, Component], folder: Path, advance: Ad
         for name in rebound.keys() & initializers.keys():
             initializers[name].const_value = rebound[name]
     return size
+
+
+def _inline_small(components: Mapping[str, Component]) -> None:
+    """Copies small tensors that lie in the user's files, or are computed lazily, into the graphs."""
+    for component in components.values():
+        for name, value in component.model.graph.initializers.items():
+            tensor = value.const_value
+            if tensor is not None and tensor.nbytes < SIZE_THRESHOLD:
+                value.const_value = ir.Tensor(np.array(tensor.numpy()), dtype=tensor.dtype, name=name)
 
 
 def _write_tensor(file: BinaryIO, name: str, tensor: ir.TensorProtocol, folder: Path) -> ir.ExternalTensor:

@@ -55,7 +55,12 @@ def _check(artifact, limit=None):
 @pytest.mark.parametrize("name", ["tied", "untied"])
 def test_every_component_of_tiny_qwen3_vl_in_float32(folders, tmp_path, name):
     artifact = npuc.compile(folders / name, device="galaxy-s25", out=tmp_path / "out", recipe=FLOAT32)
-    assert {c.role for c in artifact.manifest.components} == {"vision_encoder", "embedding", "prefill", "decode"}
+    assert {c.role for c in artifact.manifest.components} == {
+        "vision_encoder",
+        "embedding",
+        "prefill",
+        "decode",
+    }
     _check(artifact, 1e-4)
 
 

@@ -69,6 +69,32 @@ def test_small_initializers_stay_in_the_graph(tmp_path):
     assert isinstance(component.model.graph.initializers["w"].const_value, ir.ExternalTensor)
 
 
+def test_small_tensor_of_another_file_moves_into_the_graph(tmp_path):
+    (tmp_path / "user").mkdir()
+    (tmp_path / "out").mkdir()
+    bias = np.arange(32, dtype=np.float32)
+    (tmp_path / "user" / "model.safetensors").write_bytes(bias.tobytes())
+    component = _component("a", {"w": np.eye(32, dtype=np.float32)})
+    external = ir.ExternalTensor(
+        "model.safetensors",
+        0,
+        128,
+        ir.DataType.FLOAT,
+        shape=ir.Shape([32]),
+        name="b",
+        base_dir=tmp_path / "user",
+    )
+    value = ir.Value(
+        name="b", const_value=external, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([32])
+    )
+    component.model.graph.register_initializer(value)
+    write_weights({"a": component}, tmp_path / "out")
+    ir.save(component.model, tmp_path / "out" / "a.onnx")
+    np.testing.assert_array_equal(
+        ir.load(tmp_path / "out" / "a.onnx").graph.initializers["b"].const_value.numpy(), bias
+    )
+
+
 def test_same_input_same_bytes(tmp_path, arrays):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
