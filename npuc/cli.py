@@ -25,16 +25,19 @@ INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = """Compiles a multimodal model into verified artifacts for mobile NPUs.
+
+\b
+npuc compile demo --device galaxy-s25 -o build/galaxy-s25
+npuc verify build/galaxy-s25
+npuc run build/galaxy-s25 --image a.png --audio q.wav --prompt "what is the sum?"
+"""
+
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(npuc_version(), prog_name="npuc")
 def cli() -> None:
-    r"""Compiles a multimodal model into verified artifacts for mobile NPUs.
-
-    \b
-    npuc compile demo --device galaxy-s25 -o build/galaxy-s25
-    npuc verify build/galaxy-s25
-    npuc run build/galaxy-s25 --image a.png --audio q.wav --prompt "what is the sum?"
-    """
+    """Holds the commands."""
 
 
 for _command in (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from npuc.errors import RecipeError
 from targets.agreement import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE
@@ -15,7 +15,7 @@ from targets.agreement import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE
 TIERS = ("high", "mid", "low")
 _SIZE_LIMIT = 1 << 20
 
-FormatName = Literal["float32", "float16", "e4m3", "e5m2"]
+FormatName = Literal["base", "float32", "float16", "e4m3", "e5m2"]
 
 
 class _Section(BaseModel):
@@ -61,7 +61,7 @@ class Precision(_Section):
     audio: FormatName = Field("e4m3", description="Weights and activations of audio layers.")
     text: FormatName = Field("e5m2", description="Weights and activations of text layers.")
     fusion: FormatName = Field(
-        "float16", description="Cross-modal attention and projections between modalities."
+        "base", description="Cross-modal attention and projections between modalities."
     )
     overrides: tuple[PrecisionOverride, ...] = Field((), description="Exceptions; the first match wins.")
     error_budget: float = Field(
@@ -70,6 +70,15 @@ class Precision(_Section):
         le=1,
         description="`auto` keeps a layer in the base format if its relative output error in FP8 exceeds this.",
     )
+
+    @model_validator(mode="after")
+    def _one_base(self) -> Self:
+        chosen = {name: getattr(self, name) for name in ("vision", "audio", "text", "fusion")}
+        chosen |= {f"override {entry.pattern}": entry.format for entry in self.overrides}
+        for name, format_ in chosen.items():
+            if format_.startswith("float") and format_ != self.base:
+                raise ValueError(f"{name} is {format_}, but base is {self.base}: use base, e4m3 or e5m2")
+        return self
 
 
 class Calibration(_Section):

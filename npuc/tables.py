@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
 from npuc.manifest import Agreement, Manifest
+from npuc.terminal import printable
 
 if TYPE_CHECKING:
     from npuc.verify import SourceComparison
@@ -106,6 +108,16 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
     return table
 
 
+def print_agreement(console: Console, manifest: Manifest) -> None:
+    """Prints the agreement recorded in a manifest, and once each how binaries were executed or why not."""
+    segments = {
+        component.name: segment for component in manifest.components for segment in component.segments
+    }
+    console.print(agreement_table({name: segment.agreement for name, segment in segments.items()}))
+    for note in sorted({segment.note for segment in segments.values()}):
+        console.print(note, style="dim", highlight=False)
+
+
 def budget_table(manifest: Manifest) -> Table:
     """Returns what the artifact takes or reaches beside what the device's budgets allow."""
     table = _table("budgets", "what", "value", "limit", "", "basis")
@@ -117,8 +129,12 @@ def budget_table(manifest: Manifest) -> Table:
 
 
 def amount(value: float, unit: str) -> str:
-    """Returns a figure with its unit; bytes as kB, MB, GB."""
-    return decimal(int(value)) if unit == "B" else f"{value:.4g} {unit}"
+    """Returns a figure with its unit, scaled to be read: bytes as kB, MB, GB; seconds as ms, µs."""
+    if unit == "B":
+        return decimal(int(value))
+    if unit == "s" and value < 1:
+        return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def source_tables(comparison: SourceComparison) -> list[Table]:
@@ -132,5 +148,5 @@ def source_tables(comparison: SourceComparison) -> list[Table]:
     answers = _table("against the source model: answers", "request", "source", "artifact", "")
     for row in comparison.rows:
         mark = "[green]same[/]" if row.same else "[yellow]differs[/]"
-        answers.add_row(row.prompt, row.source, row.artifact, mark)
-    return [differences, answers]
+        answers.add_row(row.prompt, printable(row.source), printable(row.artifact), mark)
+    return [differences, answers] if any(row.prompt for row in comparison.rows) else [differences]

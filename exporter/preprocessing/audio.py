@@ -32,6 +32,8 @@ def read_wav(path: Path, max_seconds: float = 60.0) -> tuple[Samples, int]:
     Raises:
         SourceError: The file is unreadable, compressed, empty or too long.
     """
+    if not path.is_file():
+        raise SourceError("The sound file does not exist.", where=str(path), remedy="check the path")
     try:
         with wave.open(str(path), "rb") as reader:
             _check_duration(path, reader.getnframes(), reader.getframerate(), max_seconds)

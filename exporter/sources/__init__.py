@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from exporter.errors import SourceError
@@ -39,10 +40,16 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
     if path.is_dir():
         from exporter.sources.huggingface import open_folder
 
-        return open_folder(path, options)
+        program = open_folder(path, options)
+        return _named_demo(program) if name == DEMO else program
     if not path.is_file():
         raise SourceError("the model does not exist", received=name, remedy=f"name {_KINDS}")
     return _open_file(path, options)
+
+
+def _named_demo(program: Program) -> Program:
+    """Gives the bundled model the name users know it by, rather than that of its folder."""
+    return dataclasses.replace(program, provenance={**program.provenance, "source": DEMO})
 
 
 def _open_file(path: Path, options: CaptureOptions) -> Program:

@@ -9,19 +9,24 @@ from rich.console import Console
 
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
 from npuc.recipe import TIERS
+from targets.registry import target_names
 
 
-@click.command("compile")
+@click.command("compile", short_help="Compile a model for a device and execute the result.")
 @click.argument("model")
 @click.option("--device", help="Device id (see `npuc devices`), or a TOML file with a device of your own.")
-@click.option("--tier", type=click.Choice(TIERS), help="Recipe to use; with --target also picks the device.")
+@click.option("--tier", type=click.Choice(TIERS), help="Recipe to use instead of the device's own.")
 @click.option(
-    "--target", type=click.Choice(("snapdragon", "mediatek", "arm", "apple")), help="Family of devices."
+    "--target", type=click.Choice(target_names()), help="With --tier: picks that tier's default device."
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the artifact."
 )
-@click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file; replaces the tier's.")
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    help="Recipe file instead of the tier's; `extends = \"high\"` in it keeps that tier's other settings.",
+)
 @click.option(
     "--dump-ir", type=click.Path(path_type=Path), help="Folder for the graph after each pass, with times."
 )
@@ -42,7 +47,7 @@ def compile_command(
     example inputs), a `.pt2` file or an `.onnx` file.
     """
     from npuc.api import compile_model  # imports torch and TVM; `npuc --help` should not
-    from npuc.tables import agreement_table, format_error_table
+    from npuc.tables import format_error_table, print_agreement
 
     console = Console(stderr=True)
     reporter: ProgressReporter = SilentReporter() if quiet else ConsoleReporter(console)
@@ -61,7 +66,7 @@ def compile_command(
     manifest = artifact.manifest
     if manifest.format_errors:
         console.print(format_error_table(manifest))
-    console.print(agreement_table({c.name: s.agreement for c in manifest.components for s in c.segments}))
+    print_agreement(console, manifest)
     console.print(
         f"{output}: {manifest.device.name}, every figure in {output / 'report.html'}", highlight=False
     )

@@ -12,14 +12,18 @@ from npuc.recipe import TIERS
 from targets.catalogue import devices_of, find_device
 from targets.device import Device
 from targets.device_table import device_rows, figures
+from targets.registry import target_names
+
+_FOOTNOTE = (
+    "Formats are those of the NPU, or of the CPU where the NPU has none. npuc compiles for the CPU of every device; "
+    "what each processor does with each format, and the source of every figure: npuc devices ID."
+)
 
 
-@click.command("devices")
+@click.command("devices", short_help="List the device catalogue, with the source of every figure.")
 @click.argument("device", required=False)
 @click.option("--tier", type=click.Choice(TIERS), help="Only this tier.")
-@click.option(
-    "--target", type=click.Choice(("snapdragon", "mediatek", "arm", "apple")), help="Only this target."
-)
+@click.option("--target", type=click.Choice(target_names()), help="Only this target.")
 @click.option("--json", "as_json", is_flag=True, help="Print the entries themselves.")
 def devices_command(device: str | None, tier: str | None, target: str | None, as_json: bool) -> None:
     """Lists the device catalogue, or everything known about DEVICE with the source of each figure."""
@@ -31,7 +35,7 @@ def devices_command(device: str | None, tier: str | None, target: str | None, as
         _print_device(console, found[0])
     else:
         console.print(_catalogue_table(found))
-        console.print("`npuc devices ID` shows every figure with its source.", style="dim")
+        console.print(_FOOTNOTE, style="dim")
 
 
 def _catalogue_table(found: tuple[Device, ...]) -> Table:

@@ -9,7 +9,7 @@ from rich.table import Table
 from npuc.doctor import Check, run_checks
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Say what this machine lacks, and the command that mends it.")
 def doctor_command() -> int:
     """Checks Python packages, emulators, compiler, disk space. Exit code 4 where something is missing."""
     checks = run_checks()

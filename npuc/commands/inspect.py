@@ -9,16 +9,16 @@ from rich.console import Console
 
 from npuc.manifest import read_manifest
 from npuc.tables import (
-    agreement_table,
     budget_table,
     component_table,
     format_error_table,
     precision_table,
+    print_agreement,
     summary_lines,
 )
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show components, precision, agreement and budgets.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest itself.")
 @click.option("--layers", is_flag=True, help="List the format of every layer, with the reason.")
@@ -35,5 +35,5 @@ def inspect_command(artifact: Path, as_json: bool, layers: bool) -> None:
     console.print(precision_table(manifest, layers=layers))
     if manifest.format_errors:
         console.print(format_error_table(manifest))
-    console.print(agreement_table({c.name: s.agreement for c in manifest.components for s in c.segments}))
+    print_agreement(console, manifest)
     console.print(budget_table(manifest))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from npuc.errors import RecipeError
 from npuc.recipe import TIERS, load_recipe, recipe_schema, tier_recipe
 
 
@@ -19,6 +20,10 @@ def recipe_group() -> None:
 @click.argument("recipe", metavar="TIER|FILE")
 def show_command(recipe: str) -> None:
     """Prints every setting of a tier's recipe, or of a file, with defaults filled in."""
+    if recipe not in TIERS and not Path(recipe).exists():
+        raise RecipeError(
+            "neither a tier nor a recipe file", received=recipe, remedy=f"tiers are {', '.join(TIERS)}"
+        )
     loaded = tier_recipe(recipe) if recipe in TIERS else load_recipe(Path(recipe))
     click.echo(json.dumps(loaded.model_dump(mode="json"), indent=2))
 

@@ -8,18 +8,31 @@ import click
 import numpy as np
 
 from npuc.errors import UsageError
+from npuc.terminal import printable
 
 
-@click.command("run")
+@click.command("run", short_help="Ask an artifact something; its binaries run in emulation.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--image", type=click.Path(path_type=Path), help="Picture (PNG, JPEG …).")
-@click.option("--audio", type=click.Path(path_type=Path), help="Sound (PCM WAV, any sample rate).")
-@click.option("--prompt", default="", help="The question.")
+@click.option("--image", type=click.Path(path_type=Path), help="Picture to ask about (PNG, JPEG …).")
+@click.option(
+    "--audio", type=click.Path(path_type=Path), help="Sound to listen to (PCM WAV, any sample rate)."
+)
+@click.option("--prompt", default="", help="Question, in words.")
 @click.option(
     "--input", "inputs", multiple=True, metavar="NAME=FILE.npy", help="Raw input tensor; repeatable."
 )
-@click.option("--save", type=click.Path(path_type=Path), help="Folder for output tensors of such a model.")
-@click.option("--max-new-tokens", default=32, show_default=True, type=click.IntRange(1, 1 << 16))
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="With --input: folder to write the output tensors to, as .npy files.",
+)
+@click.option(
+    "--max-new-tokens",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1, 1 << 16),
+    help="Longest answer, in tokens.",
+)
 @click.option("--reference", is_flag=True, help="Run the reference graphs instead of the binaries.")
 def run_command(
     artifact: Path,
@@ -43,7 +56,7 @@ def run_command(
             _report_tensors(runner.generate(executors, request, max_new_tokens).tensors, save)
             return
         for piece in runner.stream(executors, request, max_new_tokens):
-            click.echo(piece, nl=False)
+            click.echo(printable(piece), nl=False)
         click.echo()
 
 

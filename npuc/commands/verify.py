@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 
-@click.command("verify")
+@click.command("verify", short_help="Check files and execute every binary against its reference.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--against", metavar="MODEL", help="Also compare with the model the artifact was made from.")
 def verify_command(artifact: Path, against: str | None) -> int:
@@ -28,7 +28,8 @@ def verify_command(artifact: Path, against: str | None) -> int:
     passed = all(agreement.passed for agreement in agreements.values())
     if against is not None:
         comparison = compare_with_source(opened, against)
-        console.print(*source_tables(comparison))
+        for table in source_tables(comparison):
+            console.print(table)
         if not comparison.same_source:
             console.print("the model's files are not those the artifact was made from", style="bold red")
         passed = passed and comparison.passed

@@ -38,10 +38,14 @@ class Quantized:
 def precision_policy(recipe: Recipe) -> PrecisionPolicy:
     """Translates the recipe's section [precision]."""
     precision = recipe.precision
+
+    def named(name: str) -> Format:
+        return Format(precision.base if name == "base" else name)
+
     return PrecisionPolicy(
-        base=Format(precision.base),
-        by_modality={modality: Format(getattr(precision, modality.value)) for modality in Modality},
-        overrides=tuple(Override(entry.pattern, Format(entry.format)) for entry in precision.overrides),
+        base=named("base"),
+        by_modality={modality: named(getattr(precision, modality.value)) for modality in Modality},
+        overrides=tuple(Override(entry.pattern, named(entry.format)) for entry in precision.overrides),
     )
 
 

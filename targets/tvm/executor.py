@@ -19,7 +19,10 @@ from exporter.program import Array, Feeds, TensorSpec
 from targets.errors import ExecutionError, TargetError, ToolError
 
 AARCH64_EMULATOR = ("qemu-aarch64", "-cpu", "max")
-_INSTALL_COMMANDS = {"qemu-aarch64": "apt-get install qemu-user", "qemu-hexagon": "apt-get install qemu-user"}
+_INSTALL_COMMANDS = {
+    "qemu-aarch64": "sudo apt-get install -y qemu-user",
+    "qemu-hexagon": "sudo apt-get install -y qemu-user",
+}
 _STDERR_LIMIT = 2000
 
 

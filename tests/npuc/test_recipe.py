@@ -44,6 +44,7 @@ def test_file_extends_a_tier_and_replaces_only_what_it_names(tmp_path):
         ("[precision]\nvison = 'e4m3'\n", "precision.vison"),
         ("[precision]\nvision = 'fp8'\n", "precision.vision"),
         ("[calibration]\nsamples = 0\n", "calibration.samples"),
+        ("[precision]\nbase = 'float16'\nvision = 'float32'\n", "vision is float32, but base is float16"),
         ("version = 2\n", "version"),
         ("[precision\n", "not valid TOML"),
         ("[distill]\nparams = 'small'\n", "distill.params"),
@@ -79,3 +80,15 @@ def test_tiers_name_the_stage_that_is_absent(tier, stage):
 
 def test_high_tier_needs_no_absent_stage():
     check_stages(tier_recipe("high"))
+
+
+def test_float32_base_needs_no_other_key(tmp_path):
+    path = tmp_path / "wide.toml"
+    path.write_text("[precision]\nbase = 'float32'\n")
+    assert load_recipe(path).precision.fusion == "base"
+
+
+def test_neither_tier_nor_file(npuc):
+    result = npuc("recipe", "show", "hgih")
+    assert result.code == 2
+    assert "neither a tier nor a recipe file" in result.err

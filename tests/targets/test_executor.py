@@ -80,4 +80,4 @@ def test_missing_emulator_names_its_install_command(relu, monkeypatch, tmp_path)
     with pytest.raises(ToolError) as caught:
         relu.executor()
     assert caught.value.exit_code == 4
-    assert "apt-get install qemu-user" in caught.value.remedy
+    assert "apt-get install -y qemu-user" in caught.value.remedy
