@@ -39,7 +39,7 @@ test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
 docs: setup
-	$(BIN)/python docs/generate.py
+	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/mkdocs build --strict --quiet
 
 lock: setup

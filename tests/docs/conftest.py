@@ -32,12 +32,12 @@ def fenced(language):
 
 @pytest.fixture(scope="session")
 def generate():
-    """The module docs/generate.py."""
-    sys.path.insert(0, str(ROOT / "docs"))
+    """The module scripts/generate_docs.py."""
+    sys.path.insert(0, str(ROOT / "scripts"))
     try:
-        spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+        spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "scripts" / "generate_docs.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:
-        sys.path.remove(str(ROOT / "docs"))
+        sys.path.remove(str(ROOT / "scripts"))
     return module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-_NOTICE = "<!-- Written by docs/generate.py; do not edit. -->\n\n"
+_NOTICE = "<!-- Written by scripts/generate_docs.py; do not edit. -->\n\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

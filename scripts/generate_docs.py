@@ -1,6 +1,6 @@
 """Writes the reference pages and refreshes the generated blocks of the hand-written ones.
 
-`python docs/generate.py` writes docs/reference/ and every block between `<!-- generated: KIND ARGUMENT -->` and
+`python scripts/generate_docs.py` writes docs/reference/ and every block between `<!-- generated: KIND ARGUMENT -->` and
 `<!-- end -->`. tests/docs checks that the committed blocks are up to date.
 """
 
