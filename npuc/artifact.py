@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from targets.tvm.executor import EmulatedExecutor
-
 from exporter.families import FAMILIES
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Answer, Executor, Request, Runner
@@ -16,6 +14,7 @@ from npuc.errors import ArtifactError
 from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, read_manifest
 from npuc.requests import make_request
 from npuc.weights_file import WEIGHTS_NAME
+from targets.tvm.executor import EmulatedExecutor
 
 MODEL_FOLDER = "model"
 """Reference graphs, the weights file and samples."""
