@@ -1,9 +1,10 @@
 """Products of drawn shapes: each is scheduled, and right."""
 
 import numpy as np
+import onnx_ir as ir
 
-from targets.agreement import relative_error
-from tests.targets.support import make_component, random_feeds
+from targets.agreement import FP8_SIGNAL_TO_NOISE, relative_error, signal_to_noise
+from tests.targets.support import AARCH64, fp8_tensor, make_component, random_feeds
 
 
 def _drawn_product(rng, number):
@@ -35,3 +36,25 @@ def test_products_of_any_shape_are_scheduled_and_right(build):
         name: e for name in reference if (e := relative_error(reference[name], actual[name])) > 2e-6
     } == {}
     assert built.compiled.unscheduled == ()
+
+
+def test_two_fused_convolutions_with_gelu_between_fp8(build):
+    """TVM's elimination of common subexpressions moved a binding out of reach here; LLVM refused the module."""
+    rng = np.random.default_rng(0)
+    component = make_component(
+        "(float16[1,48,64] x) => (float16[1,64,32] y) {"
+        " f = DequantizeLinear<axis=0>(wq, ws)  a = Conv<pads=[2,2], strides=[2], kernel_shape=[5]>(x, f, b)"
+        " g = Gelu(a)  q = QuantizeLinear(g, s, z)  y = DequantizeLinear(q, s, z) }",
+        {
+            "wq": fp8_tensor(
+                rng.integers(0, 0x58, (64, 48, 5)).astype(np.uint8), ir.DataType.FLOAT8E4M3FN, "wq"
+            ),
+            "ws": np.full(64, 0.01, np.float16),
+            "b": rng.standard_normal(64).astype(np.float16),
+            "s": np.asarray(0.02, np.float16),
+            "z": fp8_tensor(np.zeros((), np.uint8), ir.DataType.FLOAT8E4M3FN, "z"),
+        },
+    )
+    built = build(component, AARCH64)
+    feeds = random_feeds(component)
+    assert signal_to_noise(built.reference(feeds)["y"], built.run(feeds)["y"]) > FP8_SIGNAL_TO_NOISE
