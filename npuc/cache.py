@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -14,15 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import platformdirs
+from exporter.cache_folder import default_cache
 
 _DONE = "done.json"
-
-
-def default_cache() -> Path:
-    """Returns the cache folder: `NPUC_CACHE` where set, else the user's cache directory."""
-    configured = os.environ.get("NPUC_CACHE")
-    return Path(configured) if configured else Path(platformdirs.user_cache_dir("npuc"))
 
 
 def content_key(*parts: bytes | str | dict[str, Any] | list[Any]) -> str:

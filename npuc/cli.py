@@ -17,6 +17,7 @@ from npuc.commands.doctor import doctor_command
 from npuc.commands.inspect import inspect_command
 from npuc.commands.recipe import recipe_group
 from npuc.commands.run import run_command
+from npuc.commands.tools import tools_group
 from npuc.commands.verify import verify_command
 from npuc.reproducer import write_reproducer
 from npuc.version import npuc_version
@@ -48,6 +49,7 @@ for _command in (
     devices_command,
     recipe_group,
     doctor_command,
+    tools_group,
 ):
     cli.add_command(_command)
 

@@ -10,7 +10,8 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from npuc.cache import Cache, default_cache
+from exporter.cache_folder import default_cache
+from npuc.cache import Cache
 from npuc.version import TOOLS
 
 _EMULATORS = {"qemu-aarch64": "sudo apt-get install -y qemu-user"}

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.filesize import decimal
 
 from npuc.manifest import Manifest
-from npuc.tables import amount
+from npuc.tables import amount, layer_label
 
 REPORT_NAME = "report.html"
 _BAR_FULL_SCALE = 50.0  # dB that fill a bar: beyond it FP8 differences are invisible in any task
@@ -29,7 +29,12 @@ def write_report(manifest: Manifest, folder: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"size": lambda value: decimal(int(value)), "amount": amount, "bar": _bar_percent}
+    environment.filters |= {
+        "size": lambda value: decimal(int(value)),
+        "amount": amount,
+        "bar": _bar_percent,
+        "layer": layer_label,
+    }
     counts = Counter(
         (layer.modality, layer.format) for component in manifest.components for layer in component.layers
     )

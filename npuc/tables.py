@@ -17,42 +17,60 @@ if TYPE_CHECKING:
     from npuc.verify import SourceComparison
 
 
+_TEXT_COLUMNS = frozenset(
+    {
+        "artifact",
+        "basis",
+        "bound",
+        "component",
+        "format",
+        "formats",
+        "modality",
+        "on",
+        "source",
+        "where",
+        "why",
+    }
+)
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        is_text = index == 0 or column in _TEXT_COLUMNS
+        table.add_column(column, justify="left" if is_text else "right", overflow="fold")
     return table
 
 
 def summary_lines(manifest: Manifest) -> list[str]:
-    """Returns source, device and recipe, one line each."""
+    """Returns source, device, code and recipe, one line each."""
     device = manifest.device
     return [
         f"model    {manifest.source['source']} (family {manifest.family})",
         f"device   {device.name}: {device.soc}, tier {device.tier}, target {device.target}",
+        f"code     {', '.join(sorted({s.triple for c in manifest.components for s in c.segments}))}",
         f"recipe   {manifest.recipe['name']}, npuc {manifest.npuc_version}",
     ]
 
 
 def component_table(manifest: Manifest) -> Table:
     """Returns one row a component and processor: sizes, and how its formats are computed."""
-    table = _table(
-        "components", "component", "role", "runs on", "weights", "arena", "code", "kernels", "formats"
-    )
+    table = _table("components", "component", "on", "weights", "arena", "code", "kernels", "formats")
     for component in manifest.components:
         for segment in component.segments:
-            policy = ", ".join(f"{name}: {how}" for name, how in sorted(segment.policy.items()))
-            table.add_row(
-                component.name,
-                component.role,
-                f"{segment.processor} {segment.triple}",
-                decimal(segment.weight_bytes),
-                decimal(segment.arena_bytes),
-                decimal(segment.code_bytes),
-                str(segment.kernels),
-                policy,
+            policy = ", ".join(f"{name} {how}" for name, how in sorted(segment.policy.items()))
+            sizes = (
+                decimal(size) for size in (segment.weight_bytes, segment.arena_bytes, segment.code_bytes)
             )
+            table.add_row(component.name, segment.processor, *sizes, str(segment.kernels), policy)
     return table
+
+
+def layer_label(weight: str) -> str:
+    """Returns a layer's name for people: its weight's name without the endings that every weight has."""
+    for suffix in (".transposed", ".matrix", ".weight"):
+        weight = weight.removesuffix(suffix)
+    return weight
 
 
 def precision_table(manifest: Manifest, *, layers: bool = False) -> Table:
@@ -61,7 +79,9 @@ def precision_table(manifest: Manifest, *, layers: bool = False) -> Table:
         table = _table("precision of every layer", "layer", "component", "modality", "format", "why")
         for component in manifest.components:
             for layer in component.layers:
-                table.add_row(layer.weight, component.name, layer.modality, layer.format, layer.reason)
+                table.add_row(
+                    layer_label(layer.weight), component.name, layer.modality, layer.format, layer.reason
+                )
         return table
     table = _table("precision", "modality", "format", "layers")
     counts = Counter(
@@ -84,7 +104,7 @@ def format_error_table(manifest: Manifest) -> Table:
             str(row.layers),
             f"{row.mean_sqnr:.1f} dB",
             f"{row.worst_sqnr:.1f} dB",
-            row.worst_layer,
+            layer_label(row.worst_layer),
         )
     return table
 

@@ -14,9 +14,11 @@ from targets.device import Device
 from targets.device_table import device_rows, figures
 from targets.registry import target_names
 
+_SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+
 _FOOTNOTE = (
-    "Formats are those of the NPU, or of the CPU where the NPU has none. npuc compiles for the CPU of every device; "
-    "what each processor does with each format, and the source of every figure: npuc devices ID."
+    "native: what the NPU computes in, or the CPU where the NPU takes none of them. RAM: budget for the model. "
+    "npuc compiles for the CPU of every device today. Every figure with its source: npuc devices ID"
 )
 
 
@@ -40,19 +42,15 @@ def devices_command(device: str | None, tier: str | None, target: str | None, as
 
 def _catalogue_table(found: tuple[Device, ...]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "device", "SoC", "tier", "target", "computes natively", "stores", "RAM budget"):
-        table.add_column(column, overflow="fold", no_wrap=column == "id")
+    table.add_column("id", no_wrap=True)
+    table.add_column("SoC", overflow="fold")
+    for column in ("tier", "target", "native"):
+        table.add_column(column, overflow="fold")
+    table.add_column("RAM", justify="right", no_wrap=True)
+    socs = {device.id: device.soc.name for device in found}
     for row in device_rows(found):
-        table.add_row(
-            row.id,
-            row.name,
-            row.soc,
-            row.tier,
-            row.target,
-            " ".join(row.native_formats),
-            " ".join(row.storage_formats),
-            f"{row.ram_budget_gib:.2g} GiB",
-        )
+        native = " ".join(_SHORT.get(name, name) for name in row.native_formats)
+        table.add_row(row.id, socs[row.id], row.tier, row.target, native, f"{row.ram_budget_gib:.2g} GiB")
     return table
 
 

@@ -56,7 +56,7 @@ def _speed(program: Program, device: Device) -> tuple[Budget, ...]:
         "first token",
         sum(seconds.values()),
         device.budgets.first_token_seconds.value,
-        "estimate, lower limit: every component once, bound by the device's memory bandwidth",
+        "estimate, lower limit: every component once, at the device's memory bandwidth",
         unit="s",
     )
     return (first, *(_tokens_per_second(seconds[name], device) for name in decode))

@@ -22,7 +22,10 @@ def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, 
 def options_table(name: str) -> str:
     """Returns the usage line and the options of one command."""
     command = dict(commands())[name]
-    context = click.Context(command, info_name=f"npuc {name}")
+    settings = cli.context_settings
+    context = click.Context(
+        command, info_name=f"npuc {name}", help_option_names=settings["help_option_names"]
+    )
     usage = " ".join(["npuc", name, *command.collect_usage_pieces(context)])
     options = [item for item in command.get_params(context) if isinstance(item, click.Option)]
     rows = [(_names(option, context), _meaning(option)) for option in options]
