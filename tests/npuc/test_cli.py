@@ -10,7 +10,7 @@ from npuc.doctor import Check
 def test_help_lists_every_command(npuc):
     result = npuc("--help")
     assert result.code == 0
-    for command in ("compile", "run", "verify", "inspect", "devices", "recipe", "doctor"):
+    for command in ("compile", "run", "verify", "inspect", "devices", "recipe", "doctor", "tools"):
         assert f"  {command} " in result.out
 
 
