@@ -15,6 +15,8 @@ from targets.catalogue import device
 from targets.tvm.component_compiler import compile_component
 from tests.docs.conftest import ROOT
 
+pytestmark = pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")
+
 GRAPH = """
     <ir_version: 10, opset_import: ["" : 23]>
     g (float[4,32] x, float[32,32] w) => (float[4,32] y) { a = MatMul(x, w)  y = Softmax(a) }

@@ -14,6 +14,8 @@ import pytest
 from npuc.artifact import Artifact
 from npuc.cache import file_sha256
 
+pytestmark = pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")
+
 FACTORY = '''
 """A small convolutional classifier, as a user would hand it over."""
 import torch
