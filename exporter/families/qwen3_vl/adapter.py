@@ -87,6 +87,7 @@ class _Capturer:
     layout: PatchLayout
 
     def vision(self) -> Component:
+        """Patches of one picture → merged embeddings and deepstack features."""
         from exporter.capture import Capture, build_on_meta, capture_module
         from exporter.families.qwen3_vl.vision import VisionEncoder
 
@@ -105,6 +106,7 @@ class _Capturer:
         return capture_module(module, what, self._bind_vision)
 
     def embedding(self) -> Component:
+        """Token ids of one prefill chunk → embeddings."""
         from exporter.capture import Capture, build_on_meta, capture_module
         from exporter.families.qwen3_vl.decoder import TokenEmbedding
 
@@ -120,6 +122,7 @@ class _Capturer:
         return capture_module(module, what, self._bind_text)
 
     def decoder(self, name: str) -> Component:
+        """Embeddings and KV cache → logits and new cache rows; `prefill` for a chunk, `decode` for one token."""
         from exporter.capture import build_on_meta, capture_module
         from exporter.families.qwen3_vl.decoder import Decoder
 
