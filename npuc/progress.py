@@ -61,7 +61,8 @@ class ConsoleReporter:
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self._console, transient=True, disable=not self._is_live) as bars:
-            task = bars.add_task(name, total=steps, size="")
+            # a single step has no share to show: the bar pulses instead
+            task = bars.add_task(name, total=steps if steps > 1 else None, size="")
 
             def advance(finished: int, nbytes: int) -> None:
                 nonlocal total_bytes

@@ -96,7 +96,7 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     dump = IrDump(job.dump_folder)
     with job.reporter.phase("capture", 1) as advance:
         program = open_source(job.model, capture_options(job.recipe))
-        advance(1, 0)
+        advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
     with job.reporter.phase("normalize", len(program.components)) as advance:
         remarks = normalize_program(program, advance, dump)
     feeds = _observe(job, program)
@@ -114,9 +114,12 @@ def _observe(job: PrepareJob, program: Program) -> dict[str, list[Feeds]]:
     with job.reporter.phase("calibrate", 1) as advance:
         executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
         feeds = record_feeds(program, executors, requests)
-        recorded = (array.nbytes for samples in feeds.values() for feed in samples for array in feed.values())
-        advance(1, sum(recorded))
+        advance(1, _nbytes(feeds))
     return feeds
+
+
+def _nbytes(feeds: dict[str, list[Feeds]]) -> int:
+    return sum(array.nbytes for samples in feeds.values() for feed in samples for array in feed.values())
 
 
 def _write_model(job: PrepareJob, program: Program, folder: Path) -> None:
@@ -130,10 +133,9 @@ def _write_model(job: PrepareJob, program: Program, folder: Path) -> None:
         ir.save(component.model, model_folder / f"{name}.onnx")
     with job.reporter.phase("reference", 1) as advance:
         executors = {name: OnnxExecutor(model_folder / f"{name}.onnx") for name in program.components}
-        save_samples(
-            record_feeds(program, executors, spread(program.requests, VERIFICATION_REQUESTS)), model_folder
-        )
-        advance(1, 0)
+        samples = record_feeds(program, executors, spread(program.requests, VERIFICATION_REQUESTS))
+        save_samples(samples, model_folder)
+        advance(1, _nbytes(samples))
     for name, content in sorted(program.assets.items()):
         (assets_folder / name).write_bytes(content)
 
