@@ -1,0 +1,1 @@
+"""The Hexagon tensor processor: Qualcomm's compiler and emulator as jobs in their own environment."""
