@@ -9,7 +9,7 @@ DEMO := build
 ASSETS := exporter/reference_model/assets
 DEMO_DEVICES := galaxy-s25 vivo-x200 iphone-17-pro
 
-.PHONY: setup demo test lint docs train-demo lock clean
+.PHONY: setup demo test test-snapdragon lint docs train-demo lock clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,11 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# Accepts the licence of Qualcomm's tool: see docs/commands/tools.md.
+test-snapdragon: setup
+	$(BIN)/npuc tools install snapdragon --accept-licence
+	NPUC_TEST_SNAPDRAGON=1 $(BIN)/pytest tests/targets/snapdragon tests/targets/tools
 
 docs: setup
 	$(BIN)/python scripts/generate_docs.py

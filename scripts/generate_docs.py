@@ -14,6 +14,7 @@ from docs_generator.bundled_model import bundled_model_page
 from docs_generator.catalogue import devices_page, devices_table, formats_page, precision_table
 from docs_generator.commands import commands_page, options_table
 from docs_generator.schema import gates_table, recipe_page, schema_page
+from docs_generator.snapdragon import htp_socs_table
 
 from npuc.manifest import Manifest
 from targets.device import Device
@@ -41,6 +42,7 @@ BLOCKS: Mapping[str, Callable[..., str]] = {
     "precision": precision_table,
     "devices": devices_table,
     "gates": gates_table,
+    "htp_socs": htp_socs_table,
     "include": include,
 }
 """Kinds of generated blocks in hand-written pages."""

@@ -1,7 +1,7 @@
 """Which Qualcomm chips npuc prepares HTP binaries for.
 
-The vendor's compiler takes numbers and names it does not know and prepares code for its oldest generation, without an
-error. npuc therefore selects a chip by this table only.
+The vendor's compiler takes chip names that it does not know (recorded as chip 0), and prepares v68 code for a generation
+that it does not know, both without an error. npuc therefore selects a chip by number and by this table only.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def find_htp_soc(name: str) -> HtpSoc:
     known = [soc.model for soc in htp_socs()]
     close = difflib.get_close_matches(name.upper(), known, n=3)
     raise TargetError(
-        "npuc does not know this Snapdragon chip; the vendor's compiler would prepare code for another one",
+        "npuc does not know this Snapdragon chip; the vendor's compiler might prepare code for another one",
         received=name,
         remedy=f"did you mean {' or '.join(close)}?" if close else f"use one of {', '.join(known)}",
     )

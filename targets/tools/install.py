@@ -46,7 +46,8 @@ def install_tool(environment: ToolEnvironment, accept_licence: bool) -> None:
         return
     try:
         environment.path.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=environment.path.parent, prefix=f".{tool.name}-"))
+        _remove_leftovers(environment)
+        building = Path(tempfile.mkdtemp(dir=environment.path.parent, prefix=f".{tool.name}-{os.getpid()}-"))
     except OSError as error:
         raise _unwritable(environment.path, error) from error
     try:
@@ -57,6 +58,14 @@ def install_tool(environment: ToolEnvironment, accept_licence: bool) -> None:
         raise _unwritable(environment.path, error) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _remove_leftovers(environment: ToolEnvironment) -> None:
+    """Removes what installations left behind that were killed before they could clean up."""
+    for folder in environment.path.parent.glob(f".{environment.tool.name}-*-*"):
+        pid = folder.name.split("-")[-2]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_acceptance(tool: Tool, accepted: bool) -> None:

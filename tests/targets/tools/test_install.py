@@ -102,3 +102,14 @@ def test_a_folder_that_cannot_be_written(here, monkeypatch):
     here.path.parent.write_text("a file, not a folder")
     with pytest.raises(ToolError, match="NPUC_CACHE"):
         install.install_tool(here, accept_licence=True)
+
+
+def test_leftovers_of_a_killed_installation_are_removed(here, monkeypatch):
+    _answers(monkeypatch)
+    killed = here.path.parent / ".snapdragon-99999999-abc"
+    running = here.path.parent / f".snapdragon-{install.os.getpid()}-abc"
+    killed.mkdir(parents=True)
+    running.mkdir()
+    install.install_tool(here, accept_licence=True)
+    assert not killed.exists()
+    assert running.exists()
