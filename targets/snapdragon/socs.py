@@ -1,7 +1,7 @@
 """Which Qualcomm chips npuc prepares HTP binaries for.
 
-The vendor's compiler takes chip names that it does not know (recorded as chip 0), and prepares v68 code for a generation
-that it does not know, both without an error. npuc therefore selects a chip by number and by this table only.
+The vendor's compiler takes chip names that it does not know (recorded as chip 0), and prepares v68 code for a
+generation that it does not know, both without an error. npuc therefore selects a chip by number and by this table only.
 """
 
 from __future__ import annotations
