@@ -1,0 +1,1 @@
+"""A differentiable interpreter of ONNX programs on torch, and what trains with it."""

@@ -1,0 +1,103 @@
+"""The bundled model and a tiny Qwen3-VL, captured once; graphs of each precision made from them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+
+from exporter.options import CaptureOptions
+from exporter.program import Component, Program
+from exporter.sources import open_source
+from passes.calibration.calibrate import calibrate, calibration_method
+from passes.pipeline import directly_read_weights, normalize, quantize
+from passes.precision import PrecisionPolicy
+from tests.tiny_qwen3_vl import build
+
+HEADER = '<ir_version: 10, opset_import: ["" : 23]>'
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="package")
+def programs(tmp_path_factory):
+    """Name and precision → program: captured, normalised, float16, fp8."""
+    folder = tmp_path_factory.mktemp("tiny_qwen3_vl")
+    build(folder, tied=True)
+    options = CaptureOptions(image_size=(64, 96), prefill_length=8, cache_length=32)
+    made = {}
+    for name, source in (("demo", "demo"), ("qwen", folder)):
+        captured = open_source(source, options)
+        made |= {(name, precision): program for precision, program in _precisions(captured).items()}
+    return made
+
+
+def _precisions(captured: Program) -> dict[str, Program]:
+    normalised = clone(captured)
+    keep = directly_read_weights(normalised)
+    for component in normalised.components.values():
+        normalize(component, keep)
+    half, fp8 = clone(normalised), clone(normalised)
+    for component in half.components.values():
+        quantize(component, PrecisionPolicy(by_modality={}), {})
+    policy, method = PrecisionPolicy(), calibration_method("absmax")
+    for component in fp8.components.values():
+        feeds = [seeded(component, seed) for seed in (1, 2)]
+        quantize(component, policy, calibrate(component.model, feeds, policy, method))
+    return {"captured": captured, "normalised": normalised, "float16": half, "fp8": fp8}
+
+
+def clone(program: Program) -> Program:
+    """The program with graphs of its own, which share the weights."""
+    result = copy.copy(program)
+    result.components = {
+        name: Component(name, part.role, part.modality, part.model.clone())
+        for name, part in program.components.items()
+    }
+    return result
+
+
+def seeded(component: Component, seed: int = 0) -> dict[str, np.ndarray]:
+    """Normal values, small indices, masks of 0 and -1e4."""
+    rng = np.random.default_rng(seed)
+    feeds = {}
+    for spec in component.inputs:
+        if spec.dtype == ir.DataType.INT64:
+            feeds[spec.name] = rng.integers(0, 3, spec.shape)
+        elif "mask" in spec.name:
+            feeds[spec.name] = np.where(rng.random(spec.shape) < 0.3, -1e4, 0).astype(spec.numpy_dtype)
+        else:
+            feeds[spec.name] = rng.standard_normal(spec.shape).astype(np.float32).astype(spec.numpy_dtype)
+    return feeds
+
+
+@pytest.fixture(scope="package")
+def feeds_of():
+    return seeded
+
+
+@pytest.fixture(scope="package")
+def clone_of():
+    return clone
+
+
+@pytest.fixture(scope="package")
+def parse():
+    """`graph (inputs) => (outputs) { nodes }` to a model, with node names."""
+
+    def make(text: str) -> ir.Model:
+        model = ir.from_onnx_text(f"{HEADER} {text}")
+        for index, node in enumerate(model.graph):
+            node.name = f"{node.op_type.lower()}_{index}"
+        return model
+
+    return make
