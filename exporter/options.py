@@ -23,7 +23,6 @@ class CaptureOptions:
         dtype: Base element type of the graphs, "float32" or "float16".
         seed: Seeds synthetic calibration requests.
         requests: Number of synthetic calibration requests, where the source has none of its own.
-        trust_factory: The user named a Python file to be run (`file.py:function`).
     """
 
     image_size: tuple[int, int] = (512, 512)
@@ -32,7 +31,6 @@ class CaptureOptions:
     dtype: str = "float32"
     seed: int = 0
     requests: int = 4
-    trust_factory: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in BASE_DTYPES:

@@ -45,13 +45,20 @@ class Cache:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or default_cache()
 
-    def fetch(self, key: str, destination: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    def fetch(
+        self,
+        key: str,
+        destination: Path,
+        build: Callable[[Path], dict[str, Any]],
+        on_hit: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
         """Copies the entry's files into `destination`, building it first where it is absent.
 
         Args:
             key: From `content_key`.
             destination: Existing folder.
             build: Fills an empty folder with files and returns a JSON-able summary.
+            on_hit: Called where there is a whole, undamaged entry, before its files are copied.
 
         Returns:
             The summary.
@@ -60,12 +67,10 @@ class Cache:
         summary = _read_entry(entry)
         if summary is None:
             summary = self._build(entry, build)
+        elif on_hit is not None:
+            on_hit()
         shutil.copytree(entry / "files", destination, dirs_exist_ok=True)
         return summary
-
-    def has(self, key: str) -> bool:
-        """Whether there is a whole, undamaged entry."""
-        return _read_entry(self._folder / "steps" / key) is not None
 
     def size(self) -> int:
         """Returns the bytes of all entries."""

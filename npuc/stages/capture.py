@@ -14,5 +14,4 @@ def capture_options(recipe: Recipe) -> CaptureOptions:
         prefill_length=capture.prefill_length,
         cache_length=capture.cache_length,
         seed=capture.seed,
-        trust_factory=True,
     )

@@ -87,9 +87,13 @@ def prepare(job: PrepareJob, folder: Path) -> Prepared:
     recipe = job.recipe.model_dump(mode="json", exclude={"name", "gates"})
     code = package_digest(exporter, passes)
     key = content_key("prepare", fingerprint, recipe, tool_versions(), code)
-    if job.cache.has(key):
-        job.reporter.note("capture to weights: taken from the cache")
-    return _load(job.cache.fetch(key, folder, lambda building: _build(job, building)), folder)
+    summary = job.cache.fetch(
+        key,
+        folder,
+        lambda building: _build(job, building),
+        lambda: job.reporter.note("capture to weights: taken from the cache"),
+    )
+    return _load(summary, folder)
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:

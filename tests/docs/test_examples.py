@@ -31,7 +31,8 @@ def parse(group, arguments):
     command = group.commands[name]
     if isinstance(command, click.Group):
         return parse(command, rest)
-    context = command.make_context(name, list(rest), resilient_parsing=False)
+    # as the program does; a command keeps the help option of its first context, also for other tests
+    context = command.make_context(name, list(rest), parent=click.Context(cli, **cli.context_settings))
     return context.params
 
 
