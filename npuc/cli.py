@@ -54,17 +54,27 @@ for _command in (
     cli.add_command(_command)
 
 
-class _TerminatedError(BaseException):
-    """SIGTERM arrived; unwinds like an interruption so that temporary folders are removed."""
+class _SignalledError(BaseException):
+    """SIGINT or SIGTERM arrived; unwinds the stack so that temporary folders are removed.
+
+    Not KeyboardInterrupt: CPython kills the process by SIGINT at its exit, whatever the exit code, once a
+    KeyboardInterrupt has passed through ``exec`` of a string (``run_eval_code_obj`` in Python/pythonrun.c),
+    as dataclasses and torch.fx use it.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-def _on_terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _TerminatedError
+def _on_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _SignalledError(number)
 
 
 def main() -> NoReturn:
     """Runs the command line and exits with the code that docs/exit-codes.md lists."""
-    signal.signal(signal.SIGTERM, _on_terminate)
+    signal.signal(signal.SIGINT, _on_signal)
+    signal.signal(signal.SIGTERM, _on_signal)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -88,17 +98,21 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.exceptions.Abort):
-        console.print("interrupted; nothing was written. The same command resumes.", style="yellow")
-        return 128 + signal.SIGINT
-    except _TerminatedError:
-        console.print("terminated; nothing was written. The same command resumes.", style="yellow")
-        return 128 + signal.SIGTERM
+        return _interrupted(console, signal.SIGINT)
+    except _SignalledError as error:
+        return _interrupted(console, error.number)
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except Exception as error:  # the boundary: what is not a DiagnosticError is a fault of npuc
         folder = write_reproducer(arguments, error)
         _print_error(console, f"internal error: {type(error).__name__}: {error}\n  next:     report {folder}")
         return INTERNAL_ERROR
+
+
+def _interrupted(console: Console, number: int) -> int:
+    word = "terminated" if number == signal.SIGTERM else "interrupted"
+    console.print(f"{word}; nothing was written. The same command resumes.", style="yellow")
+    return 128 + number
 
 
 def _print_error(console: Console, text: str) -> None:

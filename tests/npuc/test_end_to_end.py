@@ -188,6 +188,17 @@ def test_interrupted_compile_leaves_nothing_and_resumes(factory, tmp_path, numbe
     assert (out / "manifest.json").exists()
 
 
+def test_interrupt_inside_generated_code_keeps_the_exit_code(tmp_path):
+    """CPython ends the process by SIGINT when a KeyboardInterrupt has passed through exec of a string."""
+    source = tmp_path / "model.py"
+    source.write_text(
+        "def build():\n    exec('import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)')\n"
+    )
+    command = ("compile", f"{source}:build", "--device", "galaxy-s25", "-o", tmp_path / "out")
+    _npuc(*command, cache=tmp_path / "cache", check=130)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".out", "out"))] == []
+
+
 def test_full_disk_leaves_nothing(factory, cache, tmp_path):
     """A file size limit stands in for a full disk: the write fails in the middle of the weights."""
     script = (
