@@ -1,0 +1,25 @@
+"""What HTP's compiler needs of a graph, in order."""
+
+from __future__ import annotations
+
+from exporter.program import Component
+from passes.eliminate_dead_nodes import EliminateDeadNodes
+from passes.eliminate_noop import EliminateNoop
+from passes.htp.fold_fp8 import FoldFp8
+from passes.htp.fuse_rms_normalization import FuseRmsNormalization
+from passes.remark import Remark
+from passes.run_passes import Pass, run_passes
+
+
+def structural_passes(component: Component) -> list[Pass]:
+    """Returns fresh passes that give a graph the structure HTP takes, whatever its precision.
+
+    Args:
+        component: The component they will run on.
+    """
+    return [FuseRmsNormalization(), EliminateNoop(), EliminateDeadNodes()]
+
+
+def legalize_float16(component: Component) -> list[Remark]:
+    """Rewrites a component, in place, to a graph that HTP computes in float16."""
+    return run_passes(component, [FoldFp8(component.name), *structural_passes(component)])
