@@ -6,7 +6,9 @@ from exporter.program import Component
 from passes.eliminate_dead_nodes import EliminateDeadNodes
 from passes.eliminate_noop import EliminateNoop
 from passes.htp.fold_fp8 import FoldFp8
+from passes.htp.fold_input_free import FoldInputFree
 from passes.htp.fuse_rms_normalization import FuseRmsNormalization
+from passes.htp.tabulate_angles import TabulateAngles
 from passes.remark import Remark
 from passes.run_passes import Pass, run_passes
 
@@ -17,9 +19,21 @@ def structural_passes(component: Component) -> list[Pass]:
     Args:
         component: The component they will run on.
     """
-    return [FuseRmsNormalization(), EliminateNoop(), EliminateDeadNodes()]
+    return [
+        FuseRmsNormalization(),
+        TabulateAngles(component.name, _positions(component)),
+        FoldInputFree(component.name),
+        EliminateNoop(),
+        EliminateDeadNodes(),
+    ]
 
 
 def legalize_float16(component: Component) -> list[Remark]:
     """Rewrites a component, in place, to a graph that HTP computes in float16."""
     return run_passes(component, [FoldFp8(component.name), *structural_passes(component)])
+
+
+def _positions(component: Component) -> int | None:
+    """Returns the number of positions a decoder can reach: the columns of its attention mask."""
+    masks = [spec for spec in component.inputs if spec.name == "mask" and spec.shape]
+    return masks[0].shape[-1] if masks else None
