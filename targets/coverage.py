@@ -19,6 +19,8 @@ class Placement(enum.StrEnum):
 
     CPU = "cpu"
     NPU = "npu"
+    HTP = "htp"
+    HVX = "hvx"
     REFUSED = "refused"
 
 

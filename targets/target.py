@@ -3,64 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol
 
 from exporter.program import Component, Executor
+from targets.accelerator import Accelerator
 from targets.coverage import Coverage
 from targets.device import Device
 from targets.estimate import Estimate
+from targets.lowered import Lowered, Progress
 
-Progress = Callable[[str], None]
-"""Told the name of each step when it begins."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Lowered:
-    """What was made of one component. JSON-able by `dataclasses.asdict`.
-
-    Attributes:
-        component: Name.
-        files: Written files, relative to the output folder, sorted.
-        executable: The file among them that can be executed here, if any.
-        emulator: Command that executes it; empty if it runs natively.
-        arena_bytes: Scratch memory of a run.
-        weight_bytes: Bytes of the weights file the component reads.
-        code_bytes: Bytes of the compiled kernels.
-        kernels: Number of distinct kernels; equal layers share theirs.
-        calls: Number of kernel calls of a run.
-        policy: Format name → what the device does with it (native, storage, requantised), for the formats used.
-        executed: Whether the shipped binary itself can be executed here.
-        execution_note: How, or why not and what is executed in its place.
-        remarks: What a user should know, such as products without a tuned loop order.
-    """
-
-    component: str
-    files: tuple[str, ...]
-    executable: str | None
-    emulator: tuple[str, ...]
-    arena_bytes: int
-    weight_bytes: int
-    code_bytes: int
-    kernels: int
-    calls: int
-    policy: Mapping[str, str]
-    executed: bool
-    execution_note: str
-    remarks: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Restores what `dataclasses.asdict` and JSON made of one.
-
-        Raises:
-            TypeError: A field is missing or unknown.
-        """
-        tuples = {"files", "emulator", "remarks"}
-        restored: dict[str, Any] = {k: tuple(v) if k in tuples else v for k, v in values.items()}
-        return cls(**restored)
+__all__ = ["Lowered", "Progress", "Target"]
 
 
 class Target(Protocol):
@@ -115,4 +68,8 @@ class Target(Protocol):
 
     def estimate(self, component: Component, device: Device) -> Estimate:
         """Estimates the cost of a run from the graph."""
+        ...
+
+    def accelerator(self, device: Device) -> Accelerator | None:
+        """Returns the back end of the device's NPU; None where there is none and everything runs on the CPU."""
         ...

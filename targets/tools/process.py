@@ -18,8 +18,8 @@ from targets.tools.environment import ToolEnvironment
 
 REQUEST_NAME = "request.json"
 RESULT_NAME = "result.json"
-_SCRIPT_NAME = "job.py"
-_OUTPUT_NAME = "output.txt"
+SCRIPT_NAME = "job.py"
+OUTPUT_NAME = "output.txt"
 _LONGEST_OUTPUT = 2000
 _INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
 
@@ -62,9 +62,9 @@ def run_job(
     folder = Path(tempfile.mkdtemp(prefix=f"npuc-{environment.tool.name}-"))
     try:
         prepare(folder)
-        shutil.copyfile(script, folder / _SCRIPT_NAME)
+        shutil.copyfile(script, folder / SCRIPT_NAME)
         (folder / REQUEST_NAME).write_text(json.dumps(request, indent=1, sort_keys=True) + "\n", "utf-8")
-        code = _execute([str(python), "-I", "-B", _SCRIPT_NAME], folder, seconds)
+        code = _execute([str(python), "-I", "-B", SCRIPT_NAME], folder, seconds)
         result = _result(environment.tool.title, folder, code, seconds)
         collect(folder)
     except OSError as error:
@@ -85,12 +85,11 @@ def run_job(
 
 def _execute(command: list[str], folder: Path, seconds: float) -> int | None:
     """Returns the exit status; None after the time limit. All processes of the job have ended."""
-    variables = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    with (folder / _OUTPUT_NAME).open("wb") as output:
+    with (folder / OUTPUT_NAME).open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=variables,
+            env=inherited(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -108,25 +107,37 @@ def _execute(command: list[str], folder: Path, seconds: float) -> int | None:
 
 def _result(title: str, folder: Path, code: int | None, seconds: float) -> dict[str, Any]:
     if code is None:
-        raise _job_error(f"{title} took longer than {seconds:g} s and was ended", folder)
+        raise job_error(f"{title} took longer than {seconds:g} s and was ended", folder)
     if code < 0:
-        raise _job_error(f"{title} crashed ({signal.Signals(-code).name})", folder)
+        raise job_error(f"{title} crashed ({signal.Signals(-code).name})", folder)
     try:
         result = json.loads((folder / RESULT_NAME).read_text("utf-8"))
     except (OSError, ValueError):
         result = None
     if code != 0 or not isinstance(result, dict):
-        raise _job_error(f"{title} ended with status {code} and without a result", folder)
+        raise job_error(f"{title} ended with status {code} and without a result", folder)
     if "refused" in result:
-        raise _job_error(f"{title} refused the model", folder, str(result["refused"]))
+        raise job_error(f"{title} refused the model", folder, str(result["refused"]))
     return result
 
 
-def _job_error(what: str, folder: Path, received: str = "") -> JobError:
-    output = (folder / _OUTPUT_NAME).read_bytes()[-_LONGEST_OUTPUT:].decode("utf-8", "replace")
+def inherited() -> dict[str, str]:
+    """Returns the environment variables a job gets: nothing else of the user's environment reaches it."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def job_error(what: str, folder: Path, received: str = "") -> JobError:
+    """Makes the error that names the reproducer folder of a job.
+
+    Args:
+        what: One sentence.
+        folder: Of the job; the end of its output stands in for `received` where that is empty.
+        received: The tool's own words.
+    """
+    output = (folder / OUTPUT_NAME).read_bytes()[-_LONGEST_OUTPUT:].decode("utf-8", "replace")
     last_lines = "\n".join(output.strip().splitlines()[-3:])
     return JobError(
         what,
         received=received or last_lines,
-        remedy=f"see {folder}: the request, the script and all output; `python {_SCRIPT_NAME}` runs it again",
+        remedy=f"see {folder}: the request, the script and all output; `python {SCRIPT_NAME}` runs it again",
     )

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from exporter.program import Component, Executor
 from targets import estimate as estimation
+from targets.accelerator import Accelerator
 from targets.coverage import Coverage, NodeCoverage, Placement, operator_name, require_static
 from targets.device import Device, FormatName
 from targets.errors import TargetError
@@ -98,6 +99,10 @@ class CpuTarget:
     def estimate(self, component: Component, device: Device) -> estimation.Estimate:
         """Estimates a run from weights, state and bandwidth."""
         return estimation.estimate(component, device)
+
+    def accelerator(self, device: Device) -> Accelerator | None:  # noqa: ARG002 (protocol)
+        """Returns None: everything runs on the CPU."""
+        return None
 
 
 def summarise(component: Component, device: Device, compiled: CompiledComponent) -> Lowered:

@@ -58,9 +58,18 @@ class HtpExecutor:
         return outputs
 
     def _place(self, feeds: Feeds, folder: Path) -> None:
-        for name in (MODEL_NAME, BINARY_NAME):
-            place_file(self._binary.folder / name, folder / name)
+        place_binary(self._binary, folder)
         np.savez(folder / "inputs.npz", **dict(feeds))  # type: ignore[arg-type]
+
+
+def place_binary(binary: ContextBinary, folder: Path) -> None:
+    """Puts model and binary into a job's folder.
+
+    Raises:
+        OSError: They cannot be read, or the disk is full.
+    """
+    for name in (MODEL_NAME, BINARY_NAME):
+        place_file(binary.folder / name, folder / name)
 
 
 def _read(path: Path) -> dict[str, Array]:

@@ -1,16 +1,21 @@
 """A job of Qualcomm's compiler. Runs alone in the tool's environment; npuc never imports it.
 
-The working folder holds `request.json`: `action` (`prepare` or `run`), `model` (an ONNX file there) and `soc_model`.
+The working folder holds `request.json`: `action` (`prepare`, `run` or `serve`), `model` (an ONNX file there) and
+`soc_model`.
 * `prepare` writes `prepared.onnx` (EPContext nodes) and `prepared_qnn.bin`.
 * `run` reads `inputs.npz` and writes `outputs.npz`.
+* `serve` answers inputs on standard input with outputs on standard output, both in npz form, until it is closed.
 The provider leaves files behind even for a model it refuses: only `result.json` without `refused` means success.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import onnx
@@ -57,17 +62,46 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Executes a prepared model on the emulator."""
     session = _session(request["model"], request["soc_model"], context=False)
-    with np.load("inputs.npz", allow_pickle=False) as inputs:
+    _answer(session, "inputs.npz", "outputs.npz")
+    return {"outputs": [item.name for item in session.get_outputs()]}
+
+
+def _answer(
+    session: onnxruntime.InferenceSession, source: str | IO[bytes], destination: str | IO[bytes]
+) -> None:
+    with np.load(source, allow_pickle=False) as inputs:
         values = session.run(None, {item.name: inputs[item.name] for item in session.get_inputs()})
     names = [item.name for item in session.get_outputs()]
     arrays: dict[str, Any] = dict(zip(names, values, strict=True))
-    np.savez("outputs.npz", **arrays)
-    return {"outputs": names}
+    np.savez(destination, **arrays)
+
+
+def serve(request: dict[str, Any]) -> None:
+    """Executes a prepared model on the emulator as often as it is asked; each answer begins with 0, or 1 if refused."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # the vendor's libraries print to standard output
+
+    def send(status: int, content: bytes) -> None:
+        answers.write(bytes([status]) + len(content).to_bytes(8, "little") + content)
+        answers.flush()
+
+    try:
+        session = _session(request["model"], request["soc_model"], context=False)
+        send(0, b"")
+        while header := sys.stdin.buffer.read(8):
+            result = io.BytesIO()
+            _answer(session, io.BytesIO(sys.stdin.buffer.read(int.from_bytes(header, "little"))), result)
+            send(0, result.getvalue())
+    except Exception as error:  # the boundary: every refusal of the vendor's code is told as text
+        send(1, str(error).encode())
 
 
 def main() -> None:
     """Serves the one request of the working folder."""
     request = json.loads(Path("request.json").read_text("utf-8"))
+    if request["action"] == "serve":
+        serve(request)
+        return
     try:
         result = {"prepare": prepare, "run": run}[request["action"]](request)
     except Exception as error:  # the boundary: every refusal of the vendor's code is told as text
