@@ -1,0 +1,1 @@
+"""Data sets of pictures, sounds and texts for training, augmented on the fly."""
