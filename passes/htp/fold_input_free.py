@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import onnx_ir as ir
 
-from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Array
+from passes.htp.evaluate import evaluate
 from passes.remark import Remark
 from passes.rewrite import modality_of, shared_initializer
 
@@ -36,16 +35,14 @@ class FoldInputFree(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Evaluates all such nodes at once."""
-        graph = model.graph
-        nodes = self._input_free(graph)
+        nodes = self._input_free(model.graph)
         if not nodes:
             return ir.passes.PassResult(model, False)
         results = [value for node in nodes for value in node.outputs if _leaves(value, nodes)]
-        arrays = _evaluate(model, nodes, results)
-        for value in results:
-            self._replace(graph, value, arrays[value.name or ""])
+        for value, array in zip(results, evaluate(model, results, {}), strict=True):
+            self._replace(model.graph, value, array)
         for node in reversed(list(nodes)):
-            graph.remove(node, safe=True)
+            model.graph.remove(node, safe=True)
         return ir.passes.PassResult(model, True)
 
     def _input_free(self, graph: ir.Graph) -> dict[ir.Node, None]:
@@ -92,22 +89,3 @@ def _nbytes(value: ir.Value) -> int:
     if value.shape is None or value.dtype is None:
         return 0
     return math.ceil(math.prod(int(size) for size in value.shape.numpy()) * value.dtype.itemsize)
-
-
-def _evaluate(model: ir.Model, nodes: dict[ir.Node, None], results: list[ir.Value]) -> dict[str, Array]:
-    """Runs the nodes alone, with the reference executor."""
-    clone = model.clone()
-    graph = clone.graph
-    names = {value.name for value in results}
-    kept = {node.name for node in nodes}
-    graph.outputs.clear()
-    for node in reversed(list(graph)):
-        graph.outputs.extend(value for value in node.outputs if value.name in names)
-    for node in reversed(list(graph)):
-        if node.name not in kept:
-            graph.remove(node, safe=True)
-    graph.inputs.clear()
-    for name, value in tuple(graph.initializers.items()):
-        if not value.uses():
-            del graph.initializers[name]
-    return {name: np.array(array) for name, array in OnnxExecutor(clone)({}).items()}

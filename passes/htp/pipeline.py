@@ -5,10 +5,12 @@ from __future__ import annotations
 from exporter.program import Component
 from passes.eliminate_dead_nodes import EliminateDeadNodes
 from passes.eliminate_noop import EliminateNoop
+from passes.htp.flatten_rms_normalization import FlattenRmsNormalization
 from passes.htp.fold_fp8 import FoldFp8
 from passes.htp.fold_input_free import FoldInputFree
 from passes.htp.fuse_rms_normalization import FuseRmsNormalization
 from passes.htp.tabulate_angles import TabulateAngles
+from passes.merge_layout import MergeLayout
 from passes.remark import Remark
 from passes.run_passes import Pass, run_passes
 
@@ -21,9 +23,11 @@ def structural_passes(component: Component) -> list[Pass]:
     """
     return [
         FuseRmsNormalization(),
-        TabulateAngles(component.name, _positions(component)),
+        FlattenRmsNormalization(),
+        TabulateAngles(_positions(component)),
         FoldInputFree(component.name),
         EliminateNoop(),
+        MergeLayout(),
         EliminateDeadNodes(),
     ]
 

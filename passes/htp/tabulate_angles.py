@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx_ir as ir
 
 from exporter.program import Array
-from passes.rewrite import Builder, Rewrite, is_op, modality_of, small_constant
+from passes.htp.evaluate import evaluate
+from passes.rewrite import Builder, Rewrite, is_op, small_constant, static_shape
 
 _MOVES = frozenset(
     {"Concat", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
@@ -16,115 +19,142 @@ _TABLE_LIMIT = 64 << 20
 """Bytes; 131,072 positions of a head of 256 elements."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Angles:
+    """A product of positions and frequencies.
+
+    Attributes:
+        product: The angles [..., columns].
+        moved: The positions as float, broadcast to the product.
+        positions: The graph input of integers they come from.
+        frequencies: [columns].
+    """
+
+    product: ir.Value
+    moved: ir.Value
+    positions: ir.Value
+    frequencies: Array
+
+
 class TabulateAngles(Rewrite):
-    """cos(position · frequencies) → Gather(table, position · columns + column), and likewise for sin.
+    """cos(position · frequencies) → Gather(table, position), and likewise for sin.
 
     HTP computes angles in float16, also where the graph says float32: position 1000 times a frequency is then off by
-    up to 0.25 rad. The table holds float32 cosines of float32 angles, rounded to the type in which they are used.
-    What moves data between positions, angles and cosines is repeated on the other side.
+    up to 0.25 rad. The table [positions, columns] holds float32 cosines of float32 angles, rounded to the type in
+    which they are used. Where columns take their position from different rows (time, height and width of an image
+    token), there is one table for each row with zeros in the others' columns, and the rows read are added.
+
+    One Gather of single elements from a flat table would do, but HTP emulation up to v79 gives wrong values for it
+    as soon as indices are computed in the graph.
 
     Args:
         component: Name of the component; tables are named `<component>/…`.
         positions: Number of positions a table covers, from 0; none where it is not known.
     """
 
-    def __init__(self, component: str, positions: int | None) -> None:
+    def __init__(self, positions: int | None) -> None:
         super().__init__()
-        self._component = component
         self._positions = positions
+        self._model: ir.Model | None = None
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rewrites all cosines and sines of positions."""
+        self._model = model
+        return super().call(model)
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one Cos or Sin."""
         angles = _find_angles(node.inputs[0]) if is_op(node, "Cos", "Sin") else None
-        if angles is None:
+        if angles is None or self._model is None:
             return False
-        product, source, frequencies = angles
-        columns = frequencies.size
-        if self._positions is None or self._positions * columns * 2 > _TABLE_LIMIT:
-            self.remark(node, f"{node.op_type} is computed in float16", "the number of positions is not known")
+        sources = _sources(self._model, angles)
+        patterns = np.unique(sources, axis=1)
+        size = (self._positions or 0) * angles.frequencies.size * patterns.shape[1] * 2
+        if not 0 < size <= _TABLE_LIMIT:
+            why = "the positions are not bounded" if not size else f"a table would take {size} bytes"
+            self.remark(node, f"{node.op_type} is computed in float16", why)
             return False
-        build = Builder(graph, node)
-        narrow = _consumers_narrow(node)
-        dtype = ir.DataType.FLOAT16 if narrow else node.outputs[0].dtype or ir.DataType.FLOAT
-        table = build.constant(self._table(node.op_type, frequencies, dtype), "table")
-        step = build.constant(np.asarray(columns, np.int32), "columns")
-        offset = build.constant(np.arange(columns, dtype=np.int32), "column")
-        index = build.op("Add", build.op("Mul", _as_integers(build, source), step), offset)
-        index.shape = product.shape
-        looked_up = build.op("Gather", table, index, dtype=dtype, axis=0)
-        looked_up.shape = product.shape
-        result = _replay(build, node.inputs[0], product, looked_up)
-        result.shape = node.outputs[0].shape
-        for cast in narrow:
-            cast.outputs[0].replace_all_uses_with(result)
-            graph.remove(cast, safe=True)
-        node.outputs[0].replace_all_uses_with(result)
-        self.remark(
-            node,
-            f"{node.op_type} reads a table of {self._positions} positions",
-            "float16 does not hold the angles",
-            {"bytes": float(self._positions * columns * dtype.itemsize)},
-        )
-        graph.remove(node, safe=True)
+        build, narrow = Builder(graph, node), _narrowing_casts(node)
+        table = self._table(node.op_type, angles.frequencies, np.float16 if narrow else np.float32)
+        flat = build.reshape(angles.positions, (-1,))
+        parts = []
+        for pattern in patterns.T:
+            columns = (sources == pattern[:, None]).all(axis=0)
+            rows = flat if _is_whole(pattern, angles.positions) else _take(build, flat, pattern)
+            constant = build.constant(np.where(columns, table, 0).astype(table.dtype), "table")
+            parts.append(build.op("Gather", constant, rows, shape=(len(pattern), columns.size), axis=0))
+        total = parts[0]
+        for part in parts[1:]:
+            total = build.op("Add", total, part, shape=(len(sources), angles.frequencies.size))
+        looked_up = build.reshape(total, static_shape(angles.product, node))
+        _connect(graph, node, narrow, _replay(build, node.inputs[0], angles.product, looked_up))
+        what = f"{node.op_type} reads tables of {self._positions} positions"
+        self.remark(node, what, "float16 does not hold the angles", {"bytes": float(size)})
         return True
 
-    def _table(self, op_type: str, frequencies: Array, dtype: ir.DataType) -> Array:
-        """Returns the flat table [positions · columns]; a Gather of single elements keeps any layout of positions."""
+    def _table(self, op_type: str, frequencies: Array, dtype: type[np.floating]) -> Array:
+        """Returns the function values [positions, columns]."""
         positions = np.arange(self._positions, dtype=np.float32)
         angles = positions[:, None] * frequencies.astype(np.float32).reshape(1, -1)
-        values = np.cos(angles) if op_type == "Cos" else np.sin(angles)
-        return values.reshape(-1).astype(dtype.numpy())
+        return (np.cos(angles) if op_type == "Cos" else np.sin(angles)).astype(dtype)
 
 
-def _find_angles(value: ir.Value | None) -> tuple[ir.Value, ir.Value, Array] | None:
-    """Follows data movement back to positions · frequencies; returns the product, positions and frequencies."""
+def _find_angles(value: ir.Value | None) -> _Angles | None:
+    """Follows data movement back to positions · frequencies."""
     node = None if value is None else value.producer()
     if node is None or value is None:
         return None
     if is_op(node, *_MOVES):
         sources = {source for source in node.inputs if source is not None and not source.is_initializer()}
         return _find_angles(sources.pop()) if len(sources) == 1 else None
-    if not is_op(node, "Mul"):
+    if not is_op(node, "Mul") or value.shape is None:
         return None
     for index in (0, 1):
-        positions, frequencies = node.inputs[index], small_constant(node.inputs[1 - index])
-        if positions is None or frequencies is None or not _is_row(frequencies) or value.shape is None:
+        moved, frequencies = node.inputs[index], small_constant(node.inputs[1 - index])
+        if moved is None or frequencies is None or frequencies.ndim == 0:
             continue
-        if _is_integral(positions) and value.shape[-1] == frequencies.size:
-            return value, positions, frequencies
+        positions = _integers_of(moved)
+        if positions is not None and frequencies.size == frequencies.shape[-1] == value.shape[-1]:
+            return _Angles(value, moved, positions, frequencies.reshape(-1))
     return None
 
 
-def _is_row(frequencies: Array) -> bool:
-    return frequencies.ndim > 0 and frequencies.shape[-1] == frequencies.size
-
-
-def _is_integral(value: ir.Value) -> bool:
-    """Tells whether a float value is a Cast of integers, moved or not."""
+def _integers_of(value: ir.Value) -> ir.Value | None:
+    """Returns the graph input of integers that a value is moved and cast from."""
     node = value.producer()
     if node is None:
-        return False
-    if is_op(node, "Cast"):
-        source = node.inputs[0]
-        return source is not None and (source.dtype in _INTEGERS or _is_integral(source))
-    return is_op(node, *_MOVES) and node.inputs[0] is not None and _is_integral(node.inputs[0])
+        return value if value.is_graph_input() and value.dtype in _INTEGERS else None
+    first = node.inputs[0] if node.inputs else None
+    others = [source for source in node.inputs[1:] if source is not None and not source.is_initializer()]
+    if first is None or others or not is_op(node, "Cast", *_MOVES):
+        return None
+    return _integers_of(first)
 
 
-def _as_integers(build: Builder, value: ir.Value) -> ir.Value:
-    """Repeats the movement of a float value on the int32 positions it was cast from."""
-    node = value.producer()
-    if node is None or value.dtype in _INTEGERS:
-        return value if value.dtype == ir.DataType.INT32 else _to_int32(build, value)
-    if is_op(node, "Cast") and node.inputs[0] is not None:
-        return _as_integers(build, node.inputs[0])
-    inputs = [source for source in node.inputs if source is not None]
-    return _copy(build, node, [_as_integers(build, inputs[0]), *inputs[1:]])
+def _sources(model: ir.Model, angles: _Angles) -> Array:
+    """Returns which position each angle is made from: indices [rows, columns] into the flat positions.
+
+    Moves the indices themselves through the graph; float32 holds those below 2²⁴.
+    """
+    dtype = (angles.positions.dtype or ir.DataType.INT64).numpy()
+    shape = tuple(int(size) for size in angles.positions.shape.numpy()) if angles.positions.shape else ()
+    indices = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape)
+    moved = evaluate(model, [angles.moved], {angles.positions.name or "": indices})[0]
+    whole = tuple(int(size) for size in angles.product.shape.numpy()) if angles.product.shape else ()
+    return np.broadcast_to(moved, whole).astype(np.int64).reshape(-1, whole[-1])
 
 
-def _to_int32(build: Builder, value: ir.Value) -> ir.Value:
-    narrow = build.op("Cast", value, dtype=ir.DataType.INT32, to=int(ir.DataType.INT32))
-    narrow.shape = value.shape
-    return narrow
+def _is_whole(pattern: Array, positions: ir.Value) -> bool:
+    size = int(np.prod(positions.shape.numpy())) if positions.shape is not None else 0
+    return bool(np.array_equal(pattern, np.arange(size)))
+
+
+def _take(build: Builder, flat: ir.Value, pattern: Array) -> ir.Value:
+    """Reads some of the flat positions."""
+    if np.array_equal(pattern, np.arange(pattern[0], pattern[0] + len(pattern))):
+        bounds = [build.integers([int(bound)], "bound") for bound in (pattern[0], pattern[0] + len(pattern), 0)]
+        return build.op("Slice", flat, *bounds, shape=(len(pattern),))
+    return build.op("Gather", flat, build.integers(pattern.tolist(), "rows"), shape=(len(pattern),), axis=0)
 
 
 def _replay(build: Builder, value: ir.Value | None, start: ir.Value, replacement: ir.Value) -> ir.Value:
@@ -136,19 +166,24 @@ def _replay(build: Builder, value: ir.Value | None, start: ir.Value, replacement
         source if source is None or source.is_initializer() else _replay(build, source, start, replacement)
         for source in node.inputs
     ]
-    return _copy(build, node, inputs)
-
-
-def _copy(build: Builder, node: ir.Node, inputs: list[ir.Value | None]) -> ir.Value:
     attributes = {name: attribute.value for name, attribute in node.attributes.items()}
-    copied = build.op(node.op_type, *inputs, **attributes)
+    copied = build.op(node.op_type, *inputs, dtype=replacement.dtype, **attributes)
     copied.shape = node.outputs[0].shape
     return copied
 
 
-def _consumers_narrow(node: ir.Node) -> list[ir.Node]:
+def _narrowing_casts(node: ir.Node) -> list[ir.Node]:
     """Returns the Casts to float16 that are the only uses of a result, else nothing."""
     users = [use.node for use in node.outputs[0].uses()]
     narrow = all(is_op(user, "Cast") and user.outputs[0].dtype == ir.DataType.FLOAT16 for user in users)
-    kept = any(user.outputs[0].is_graph_output() for user in users)
+    kept = any(value.is_graph_output() for user in (node, *users) for value in user.outputs)
     return users if narrow and not kept else []
+
+
+def _connect(graph: ir.Graph, node: ir.Node, narrow: list[ir.Node], result: ir.Value) -> None:
+    """Puts the result in the place of the function and of its Casts."""
+    for cast in narrow:
+        cast.outputs[0].replace_all_uses_with(result)
+        graph.remove(cast, safe=True)
+    node.outputs[0].replace_all_uses_with(result, replace_graph_outputs=True)
+    graph.remove(node, safe=True)
