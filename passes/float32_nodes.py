@@ -6,6 +6,7 @@ from collections.abc import Set
 
 import onnx_ir as ir
 
+from passes.precision import weight_of
 from passes.rewrite import COMPUTE_KEY, is_op, scalar_constant
 
 WIDE = (ir.DataType.FLOAT, ir.DataType.BFLOAT16)
@@ -35,9 +36,11 @@ def float32_nodes(graph: ir.Graph) -> dict[ir.Node, str]:
 def _largest_region(graph: ir.Graph, kept: Set[ir.Node]) -> list[ir.Node]:
     """Returns the kept nodes and all that float values reach from, and leave to, the region alone.
 
-    Starts with every node; a sweep along the graph and back takes out most of those outside at once.
+    Layers with weights bound the region: a model that begins with an embedding and ends with a norm would else be
+    float32 as a whole. Starts with every other node; a sweep along the graph and back takes out most of those outside
+    at once.
     """
-    order = list(graph)
+    order = [node for node in graph if node in kept or not _has_weight(node)]
     region, size = set(order), len(order) + 1
     while len(region) < size:
         size = len(region)
@@ -57,6 +60,13 @@ def _float32_reason(node: ir.Node) -> str:
     constants = [scalar_constant(value) for value in node.inputs if value is not None and value.dtype in WIDE]
     tiny = [value for value in constants if value and abs(value) < _SMALLEST_NORMAL]
     return f"the constant {tiny[0]:g} is below the normal numbers of float16" if tiny else ""
+
+
+def _has_weight(node: ir.Node) -> bool:
+    table = node.inputs[0] if is_op(node, "Gather") else None
+    if table is not None and table.const_value is not None:
+        return len(table.const_value.shape) >= 2
+    return weight_of(node) is not None
 
 
 def _type_of(value: ir.Value | None) -> ir.DataType | None:

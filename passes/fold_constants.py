@@ -14,11 +14,12 @@ from passes.rewrite import is_op
 class FoldConstants(ir.passes.InPlacePass):
     """Folds constants and lifts the results to initializers named `<component>/…`.
 
-    Weights are left alone: an input beyond the limit is never read.
+    Weights are left alone: one beyond the limit is never read. Constants of the component (`<component>/…`, such as a
+    causal mask before Trilu) are in memory already, and are read up to the limit of results.
 
     Args:
         component: Name of the component; constants of a component are not shared with others.
-        input_limit: Largest input in bytes that may be read.
+        input_limit: Largest weight in bytes that may be read.
         output_limit: Largest result in bytes that may be stored.
 
     Attributes:
@@ -30,13 +31,15 @@ class FoldConstants(ir.passes.InPlacePass):
         self._component = component
         self._input_limit = input_limit
         self._output_limit = output_limit
+        self._weights: set[str] = set()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Folds until nothing is left to fold."""
         before = set(model.graph.initializers)
+        self._weights = {name for name in before if not name.startswith(f"{self._component}/")}
         folded = fold_constants_ir(
             model,
-            input_size_limit=self._input_limit,
+            input_size_limit=self._output_limit,
             output_size_limit=self._output_limit,
             should_fold=self._may_fold,
         )
@@ -50,9 +53,13 @@ class FoldConstants(ir.passes.InPlacePass):
             return False
         if is_op(node, "Transpose") and node.inputs[0] is not None and node.inputs[0].is_initializer():
             return False  # FoldWeightTranspose decides on these, and names the result after the weight
-        tensors = (ir.convenience.get_const_tensor(value) for value in node.inputs if value is not None)
-        read = max((tensor.nbytes for tensor in tensors if tensor is not None), default=0)
-        return False if read > self._input_limit else None
+        inputs = [value for value in node.inputs if value is not None]
+        return None if all(self._may_read(value) for value in inputs) else False
+
+    def _may_read(self, value: ir.Value) -> bool:
+        tensor = ir.convenience.get_const_tensor(value)
+        limit = self._input_limit if value.name in self._weights else self._output_limit
+        return tensor is None or tensor.nbytes <= limit
 
     def _prefix_new(self, graph: ir.Graph, before: set[str]) -> None:
         prefix = f"{self._component}/"

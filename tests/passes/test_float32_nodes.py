@@ -1,3 +1,5 @@
+import numpy as np
+import onnx_ir as ir
 import pytest
 
 from passes.float32_nodes import BETWEEN, TAGGED, float32_nodes
@@ -53,3 +55,15 @@ def test_a_node_fed_by_float16_is_not_drawn_in(model_from):
     for node in model.graph:
         node.outputs[0].type = model.graph.inputs[0].type
     assert set(kept(model)) == {"Exp"}
+
+
+def test_layers_with_weights_are_not_drawn_in(model_from):
+    """A model from an embedding to a norm has floats of its own only: it is not float32 for all that."""
+    model = model_from(
+        """g (int64[2] ids, float[9,4] table, float[4,4] w) => (float[2,1] y)
+        { e = Gather(table, ids)  p = Mul(e, e)  m = MatMul(e, w)  s = Sqrt(p)  a = Add(m, s)  y = ReduceMean(a) }""",
+        {"table": np.ones((9, 4), np.float32), "w": np.ones((4, 4), np.float32)},
+    )
+    for node in model.graph:
+        node.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    assert set(kept(model)) == {"Sqrt", "ReduceMean"}

@@ -34,3 +34,13 @@ def test_dequantised_weights_are_left_alone(model_from):
     model = model_from(text)
     FoldConstants("vision")(model)
     assert [node.op_type for node in model.graph] == ["DequantizeLinear", "Add"]
+
+
+def test_a_causal_mask_larger_than_the_limit_of_weights_is_evaluated(model_from, parity):
+    text = """g (float[128,128] x) => (float[128,128] y)
+    <int64[2] shape = {128,128}, int64 one = {1}, float least = {-10000}>
+    { full = Expand(least, shape) mask = Trilu<upper=1>(full, one) y = Add(x, mask) }"""
+    model = model_from(text)
+    FoldConstants("text")(model)
+    assert [node.op_type for node in model.graph] == ["Add"]
+    parity(model_from(text), model)
