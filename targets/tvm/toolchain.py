@@ -36,23 +36,42 @@ def zig_target(triple: str) -> str:
     return _ZIG_TARGETS.get(base, triple.replace("-unknown-", "-").replace("-android", "-musl"))
 
 
-def compile_object(triple: str, source: str, output: str, folder: Path) -> None:
+def compile_object(triple: str, source: str, output: str, folder: Path, flags: Sequence[str] = ()) -> None:
     """Compiles one C file of `folder`, freestanding.
+
+    Args:
+        triple: LLVM triple.
+        source: Name of the C file.
+        output: Name of the object file.
+        folder: Where both are.
+        flags: More compiler flags, such as the processor.
 
     Raises:
         ToolError: The compiler is missing or refuses the file; the message holds its command and diagnostics.
     """
-    _zig(["cc", "-target", zig_target(triple), *_COMMON_FLAGS, "-I.", "-c", source, "-o", output], folder)
+    _zig(
+        ["cc", "-target", zig_target(triple), *_COMMON_FLAGS, *flags, "-I.", "-c", source, "-o", output],
+        folder,
+    )
 
 
-def link_static(triple: str, objects: Sequence[str], output: str, folder: Path) -> None:
+def link_static(
+    triple: str, objects: Sequence[str], output: str, folder: Path, flags: Sequence[str] = ()
+) -> None:
     """Links a static ELF without libc, symbols and build id; equal objects give equal bytes.
+
+    Args:
+        triple: LLVM triple.
+        objects: Names of the object files.
+        output: Name of the program.
+        folder: Where all are.
+        flags: More flags, such as the processor.
 
     Raises:
         ToolError: The linker is missing or fails.
     """
-    flags = ("-nostdlib", "-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,_start")
-    _zig(["cc", "-target", zig_target(triple), "-g0", *flags, *objects, "-o", output], folder)
+    static = ("-nostdlib", "-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,_start")
+    _zig(["cc", "-target", zig_target(triple), "-g0", *static, *flags, *objects, "-o", output], folder)
 
 
 def archive(objects: Sequence[str], output: str, folder: Path) -> None:

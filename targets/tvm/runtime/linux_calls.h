@@ -1,4 +1,4 @@
-/* System calls of Linux without a libc, for AArch64 and x86-64. Numbers: include/uapi/asm-generic/unistd.h and
+/* System calls of Linux without a libc, for AArch64, x86-64 and Hexagon. Numbers: include/uapi/asm-generic/unistd.h and
  * arch/x86/entry/syscalls/syscall_64.tbl. */
 #ifndef NPUC_LINUX_CALLS_H
 #define NPUC_LINUX_CALLS_H
@@ -45,8 +45,29 @@ static long npuc_system_call(long number, long a, long b, long c, long d, long e
 
 __asm__(".text\n.globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call npuc_start\n");
 
+#elif defined(__hexagon__)
+
+/* As on every 32-bit system, 222 takes its offset in pages; 62 is a call of another form and is not used here. */
+enum { CALL_OPENAT = 56, CALL_LSEEK = 62, CALL_READ = 63, CALL_WRITE = 64, CALL_EXIT_GROUP = 94, CALL_MMAP = 222 };
+
+static long npuc_system_call(long number, long a, long b, long c, long d, long e, long f) {
+    register long r6 __asm__("r6") = number;
+    register long r0 __asm__("r0") = a;
+    register long r1 __asm__("r1") = b;
+    register long r2 __asm__("r2") = c;
+    register long r3 __asm__("r3") = d;
+    register long r4 __asm__("r4") = e;
+    register long r5 __asm__("r5") = f;
+
+    __asm__ volatile("trap0(#1)" : "+r"(r0) : "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5), "r"(r6) : "memory");
+    return r0;
+}
+
+/* HVX registers are spilled to addresses that are multiples of their size. */
+__asm__(".text\n.globl _start\n_start:\n { r0 = r29 }\n { r29 = and(r29, #-128) }\n { jump npuc_start }\n");
+
 #else
-#error "the runner knows AArch64 and x86-64 Linux"
+#error "the runner knows AArch64, x86-64 and Hexagon Linux"
 #endif
 
 #endif

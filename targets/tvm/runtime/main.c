@@ -1,6 +1,7 @@
 /*
- * Runner of one component: argv[1] is the weights file. Repeats until the end of standard input: reads all inputs,
- * runs, writes all outputs, so that a decoding loop starts the process once. Static, without a libc.
+ * Runner of one component: argv[1] is the weights file, which is not opened if the component reads none. Repeats until
+ * the end of standard input: reads all inputs, runs, writes all outputs, so that a decoding loop starts the process
+ * once. Static, without a libc.
  *
  * Exit codes: 0 end of input, 2 usage, 3 weights file unreadable or too short, 4 input ends inside a tensor,
  * 5 output cannot be written, 6 a kernel failed.
@@ -33,13 +34,13 @@ static size_t transfer(long call, int file, uint8_t *bytes, size_t size) {
 }
 
 static const void *map_weights(const char *path) {
-    long file = npuc_system_call(CALL_OPENAT, AT_FDCWD, (long)path, 0, 0, 0, 0);
-    long size, address;
+    long file, size, address;
 
+    if (NPUC_RUNNER_WEIGHT_BYTES == 0) return arena;
+    file = npuc_system_call(CALL_OPENAT, AT_FDCWD, (long)path, 0, 0, 0, 0);
     if (file < 0) leave(BAD_WEIGHTS);
     size = npuc_system_call(CALL_LSEEK, file, 0, SEEK_END, 0, 0, 0);
     if (size < 0 || (uint64_t)size < NPUC_RUNNER_WEIGHT_BYTES) leave(BAD_WEIGHTS);
-    if (size == 0) return arena;
     address = npuc_system_call(CALL_MMAP, 0, size, PROT_READ, MAP_PRIVATE, file, 0);
     if (address < 0 && address > -4096) leave(BAD_WEIGHTS);
     return (const void *)address;

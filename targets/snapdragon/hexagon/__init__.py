@@ -1,0 +1,1 @@
+"""Small quantised models on Hexagon's vector units (HVX), through TVM."""

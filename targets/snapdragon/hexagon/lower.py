@@ -1,0 +1,91 @@
+"""An integer program → static program for the emulator and object file for the device."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from targets.snapdragon.hexagon.build import compile_for, hexagon_code, link_program, write_sources
+from targets.snapdragon.hexagon.executor import HexagonExecutor, code_spec
+from targets.snapdragon.hexagon.layout_pass import packed_steps
+from targets.snapdragon.hexagon.plain_pass import plain_steps
+from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED
+from targets.snapdragon.hexagon.program import IntegerProgram
+
+Layout = Literal["packed", "plain", "autovectorized"]
+"""`packed` ships; the others are what it is compared with: the graph's own layout, scalar or with LLVM's vectoriser."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HexagonBinary:
+    """What was written.
+
+    Attributes:
+        program: What it computes.
+        folder: Of the files.
+        files: Names, sorted.
+        executable: The static program for `EXECUTED`.
+        device_object: Kernels for `DEVICE`: compiled, never executed here.
+        arena_bytes: Scratch memory of a run.
+        constant_bytes: Weights, tables and scales inside the program.
+        code_bytes: Of the device's object file.
+        kernels: Names of the distinct kernels.
+        calls: Kernel calls of a run.
+    """
+
+    program: IntegerProgram
+    folder: Path
+    files: tuple[str, ...]
+    executable: str
+    device_object: str
+    arena_bytes: int
+    constant_bytes: int
+    code_bytes: int
+    kernels: tuple[str, ...]
+    calls: int
+
+    def executor(self, time_limit_s: float = 600.0) -> HexagonExecutor:
+        """Opens the static program under `qemu-hexagon`.
+
+        Raises:
+            ToolError: The emulator is not installed.
+        """
+        program = self.program
+        return HexagonExecutor(self.folder / self.executable, program.inputs, program.outputs, time_limit_s)
+
+
+def lower_program(program: IntegerProgram, folder: Path, layout: Layout = "packed") -> HexagonBinary:
+    """Lowers an integer program.
+
+    Args:
+        program: From the importer.
+        folder: Existing folder to write into.
+        layout: Which kernels.
+
+    Raises:
+        TargetError: An operation has no kernel.
+        ToolError: The cross compiler is missing or fails.
+    """
+    steps = packed_steps(program) if layout == "packed" else plain_steps(program)
+    inputs, outputs = (
+        tuple(code_spec(tensor) for tensor in tensors) for tensors in (program.inputs, program.outputs)
+    )
+    code = hexagon_code(program.name, steps, inputs, outputs)
+    names = {processor: f"{program.name}_kernels_{processor.version}.o" for processor in (EXECUTED, DEVICE)}
+    for processor, name in names.items():
+        compile_for(code, processor, folder / name, autovectorize=layout == "autovectorized")
+    files = write_sources(code.code, folder)
+    executable = link_program(code.code, EXECUTED, names[EXECUTED], folder)
+    return HexagonBinary(
+        program,
+        folder,
+        tuple(sorted([*files, *names.values(), executable])),
+        executable,
+        names[DEVICE],
+        code.code.arena_bytes,
+        len(code.code.sequence.constants),
+        (folder / names[DEVICE]).stat().st_size,
+        tuple(sorted(code.kernels)),
+        len(code.code.sequence.calls),
+    )

@@ -1,0 +1,85 @@
+"""Convolution in one or two dimensions; a matrix product is one with a 1 × 1 kernel."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from exporter.program import Array
+from targets.snapdragon.hexagon.fixed_point import FixedPointScale
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Convolution:
+    """code = clamp(zero_point + scaled(bias + Σ weight · code of the input)); the padding has the input's zero point.
+
+    Attributes:
+        name: Of the node.
+        source: Input.
+        output: Result.
+        weights: int8 [outputs, inputs, kernel rows, kernel columns].
+        bias: int32 [outputs], with −(input's zero point) · Σ weight already added.
+        scale: Input scale · weight scale / output scale.
+        strides: (rows, columns).
+        pads: (top, left, bottom, right).
+        dilations: (rows, columns).
+        minimum: Least code, the output's zero point after a ReLU, else 0.
+    """
+
+    name: str
+    source: QuantizedTensor
+    output: QuantizedTensor
+    weights: Array
+    bias: Array
+    scale: FixedPointScale
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+    minimum: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks that the accumulators fit.
+
+        Raises:
+            TargetError: They may overflow.
+        """
+        weights = np.abs(self.weights.astype(np.int64)).sum(axis=(1, 2, 3))
+        magnitude = int((LEVELS * weights + np.abs(self.bias.astype(np.int64))).max())
+        self.scale.require_headroom(magnitude, self.name)
+
+    @property
+    def sources(self) -> tuple[QuantizedTensor, ...]:
+        """The input."""
+        return (self.source,)
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """(rows, columns) of the kernel."""
+        return int(self.weights.shape[2]), int(self.weights.shape[3])
+
+    @property
+    def is_product(self) -> bool:
+        """Whether each output position reads exactly the input position of the same place."""
+        return self.kernel == (1, 1) and self.strides == (1, 1) and not any(self.pads)
+
+    def reference(self, *planes: Array) -> Array:
+        """See `Operation.reference`."""
+        (codes,) = planes
+        top, left, bottom, right = self.pads
+        padded = np.pad(
+            codes, ((0, 0), (top, bottom), (left, right)), constant_values=self.source.zero_point
+        ).astype(np.int64)
+        outputs, height, width = self.output.extents
+        sums = np.broadcast_to(self.bias.astype(np.int64)[:, None, None], (outputs, height, width)).copy()
+        for row in range(self.kernel[0]):
+            for column in range(self.kernel[1]):
+                window = padded[:, self._window(0, row, height), self._window(1, column, width)]
+                sums += np.tensordot(self.weights[:, :, row, column].astype(np.int64), window, axes=1)
+        result = self.scale.apply(sums) + self.output.zero_point
+        return np.clip(result, self.minimum, LEVELS).astype(np.uint8)
+
+    def _window(self, axis: int, position: int, extent: int) -> slice:
+        start, stride = position * self.dilations[axis], self.strides[axis]
+        return slice(start, start + (extent - 1) * stride + 1, stride)

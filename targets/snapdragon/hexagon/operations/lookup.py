@@ -1,0 +1,55 @@
+"""Any function of one element as a table of its 256 codes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from exporter.program import Array
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lookup:
+    """code = table[code of the input].
+
+    Attributes:
+        name: Of the node.
+        source: Input.
+        output: Result.
+        table: uint8 [256].
+    """
+
+    name: str
+    source: QuantizedTensor
+    output: QuantizedTensor
+    table: Array
+
+    @property
+    def sources(self) -> tuple[QuantizedTensor, ...]:
+        """The input."""
+        return (self.source,)
+
+    def reference(self, *planes: Array) -> Array:
+        """See `Operation.reference`."""
+        (codes,) = planes
+        result: Array = self.table[codes]
+        return result
+
+
+def tabulate(function: Callable[[Array], Array], source: QuantizedTensor, output: QuantizedTensor) -> Array:
+    """The table of a real function, computed in float64 and rounded as QuantizeLinear does.
+
+    Args:
+        function: Of float64 [256].
+        source: Whose codes are looked up.
+        output: Whose codes are found.
+
+    Returns:
+        uint8 [256].
+    """
+    real = (np.arange(LEVELS + 1, dtype=np.float64) - source.zero_point) * source.scale
+    codes = np.rint(function(real) / output.scale) + output.zero_point
+    return np.clip(codes, 0, LEVELS).astype(np.uint8)

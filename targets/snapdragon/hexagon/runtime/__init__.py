@@ -1,0 +1,1 @@
+"""C sources that integer programs are built with."""
