@@ -9,6 +9,7 @@ from passes.htp.flatten_rms_normalization import FlattenRmsNormalization
 from passes.htp.fold_fp8 import FoldFp8
 from passes.htp.fold_input_free import FoldInputFree
 from passes.htp.fuse_rms_normalization import FuseRmsNormalization
+from passes.htp.separate_activation import SeparateActivation
 from passes.htp.tabulate_angles import TabulateAngles
 from passes.merge_layout import MergeLayout
 from passes.remark import Remark
@@ -34,7 +35,8 @@ def structural_passes(component: Component) -> list[Pass]:
 
 def legalize_float16(component: Component) -> list[Remark]:
     """Rewrites a component, in place, to a graph that HTP computes in float16."""
-    return run_passes(component, [FoldFp8(component.name), *structural_passes(component)])
+    passes = [FoldFp8(component.name), *structural_passes(component), SeparateActivation()]
+    return run_passes(component, passes)
 
 
 def _positions(component: Component) -> int | None:

@@ -152,7 +152,9 @@ def _is_whole(pattern: Array, positions: ir.Value) -> bool:
 def _take(build: Builder, flat: ir.Value, pattern: Array) -> ir.Value:
     """Reads some of the flat positions."""
     if np.array_equal(pattern, np.arange(pattern[0], pattern[0] + len(pattern))):
-        bounds = [build.integers([int(bound)], "bound") for bound in (pattern[0], pattern[0] + len(pattern), 0)]
+        bounds = [
+            build.integers([int(bound)], "bound") for bound in (pattern[0], pattern[0] + len(pattern), 0)
+        ]
         return build.op("Slice", flat, *bounds, shape=(len(pattern),))
     return build.op("Gather", flat, build.integers(pattern.tolist(), "rows"), shape=(len(pattern),), axis=0)
 
