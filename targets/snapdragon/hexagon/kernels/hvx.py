@@ -100,7 +100,7 @@ def max_bytes(left: Any, right: Any) -> Any:
 
 
 def subtract_bytes(left: Any, right: Any) -> Any:
-    """left − right of unsigned bytes, at least zero (`vsub.ub:sat`)."""
+    """Left − right of unsigned bytes, at least zero (`vsub.ub:sat`)."""
     return _call("vsububsat", left, right)
 
 

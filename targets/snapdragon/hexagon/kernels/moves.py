@@ -54,11 +54,9 @@ def _move(
         read, write = writer.buffer("uint8", source[1]), writer.buffer("uint8", target[1])
 
         def copy(block: Any, count: int) -> None:
-            with T.serial(0, height) as row:
-                with T.serial(0, width) as column:
-                    with T.serial(0, count) as channel:
-                        place = (block, channel, row, column)
-                        T.buffer_store(write, read[source[0](*place)], [target[0](*place)])
+            with T.serial(0, height) as row, T.serial(0, width) as column, T.serial(0, count) as channel:
+                place = (block, channel, row, column)
+                T.buffer_store(write, read[source[0](*place)], [target[0](*place)])
 
         if channels >= BLOCK:
             with T.serial(0, channels // BLOCK) as block:
@@ -107,11 +105,10 @@ def pad(source: BlockLayout, target: BlockLayout, top: int, left: int, code: int
         read, write = (writer.buffer("int32", layout.nbytes // 4) for layout in (source, target))
         with T.serial(0, target.nbytes // 128) as register:
             hvx.store(write, register * hvx.LANES, hvx.splat_byte(code))
-        with T.serial(0, min(source.blocks, target.blocks)) as block:
-            with T.serial(0, source.height) as row:
-                start = (block * source.height + row) * source.columns
-                goal = (block * target.height + row + top) * target.columns + left
-                _copy_row(read, write, start * _WORDS, goal * _WORDS, source.width)
+        with T.serial(0, min(source.blocks, target.blocks)) as block, T.serial(0, source.height) as row:
+            start = (block * source.height + row) * source.columns
+            goal = (block * target.height + row + top) * target.columns + left
+            _copy_row(read, write, start * _WORDS, goal * _WORDS, source.width)
 
     return write_kernel("pad", body)
 

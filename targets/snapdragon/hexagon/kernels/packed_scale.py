@@ -30,8 +30,10 @@ class ChannelScale:
     def apply(self, words: Any, block: Any) -> Any:
         """Scales the 32 channels of a block."""
         at = block * BLOCK
-        registers = [hvx.load(buffer, at) for buffer in (self.multiplier, self.rounding, self.shift)]
-        return scaled(words, *registers, self.left_shift)
+        multiplier, rounding, shift = (
+            hvx.load(buffer, at) for buffer in (self.multiplier, self.rounding, self.shift)
+        )
+        return scaled(words, multiplier, rounding, shift, self.left_shift)
 
 
 def declare_scale(writer: KernelWriter, scale: FixedPointScale, blocks: int) -> ChannelScale:

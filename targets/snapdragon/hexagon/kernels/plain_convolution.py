@@ -22,14 +22,12 @@ def plain_convolution(operation: Convolution) -> KernelCode:
         result = writer.buffer("uint8", operation.output.elements)
         total = plain.cell()
         outputs, height, width = operation.output.extents
-        with T.serial(0, outputs) as channel:
-            with T.serial(0, height) as row:
-                with T.serial(0, width) as column:
-                    plain.put(total, bias[channel])
-                    _accumulate(operation, total, codes, weights, (channel, row, column))
-                    value = scale.apply(total[0], channel) + operation.output.zero_point
-                    place = plain.offset(operation.output, channel, row, column)
-                    T.buffer_store(result, plain.clamp(value, operation.minimum), [place])
+        with T.serial(0, outputs) as channel, T.serial(0, height) as row, T.serial(0, width) as column:
+            plain.put(total, bias[channel])
+            _accumulate(operation, total, codes, weights, (channel, row, column))
+            value = scale.apply(total[0], channel) + operation.output.zero_point
+            place = plain.offset(operation.output, channel, row, column)
+            T.buffer_store(result, plain.clamp(value, operation.minimum), [place])
 
     return write_kernel("convolution", body)
 
@@ -39,14 +37,12 @@ def _accumulate(
 ) -> None:
     _, inputs, rows, columns = operation.weights.shape
     channel, row, column = place
-    with T.serial(0, inputs) as depth:
-        with T.serial(0, rows) as kernel_row:
-            with T.serial(0, columns) as kernel_column:
-                y = row * operation.strides[0] + kernel_row * operation.dilations[0] - operation.pads[0]
-                x = column * operation.strides[1] + kernel_column * operation.dilations[1] - operation.pads[1]
-                tap = ((channel * inputs + depth) * rows + kernel_row) * columns + kernel_column
-                value = _padded(operation, codes, depth, y, x)
-                plain.put(total, total[0] + value * T.Cast("int32", weights[tap]))
+    with T.serial(0, inputs) as depth, T.serial(0, rows) as kernel_row, T.serial(0, columns) as kernel_column:
+        y = row * operation.strides[0] + kernel_row * operation.dilations[0] - operation.pads[0]
+        x = column * operation.strides[1] + kernel_column * operation.dilations[1] - operation.pads[1]
+        tap = ((channel * inputs + depth) * rows + kernel_row) * columns + kernel_column
+        value = _padded(operation, codes, depth, y, x)
+        plain.put(total, total[0] + value * T.Cast("int32", weights[tap]))
 
 
 def _padded(operation: Convolution, codes: Any, depth: Any, y: Any, x: Any) -> Any:

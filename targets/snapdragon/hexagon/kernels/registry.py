@@ -5,13 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from targets.snapdragon.hexagon.kernels.packed_elementwise import (
+    packed_addition,
+    packed_lookup,
+    packed_multiplication,
+    packed_requantization,
+)
+from targets.snapdragon.hexagon.kernels.packed_layer_norm import packed_layer_norm
+from targets.snapdragon.hexagon.kernels.packed_mean import packed_mean
+from targets.snapdragon.hexagon.kernels.packed_softmax import packed_softmax
 from targets.snapdragon.hexagon.kernels.plain_convolution import plain_convolution
+from targets.snapdragon.hexagon.kernels.plain_elementwise import (
+    plain_addition,
+    plain_lookup,
+    plain_multiplication,
+    plain_requantization,
+)
+from targets.snapdragon.hexagon.kernels.plain_rows import plain_layer_norm, plain_mean, plain_softmax
 from targets.snapdragon.hexagon.kernels.writer import KernelCode
+from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
+from targets.snapdragon.hexagon.operations.lookup import Lookup
+from targets.snapdragon.hexagon.operations.mean import Mean
+from targets.snapdragon.hexagon.operations.multiplication import Multiplication
+from targets.snapdragon.hexagon.operations.requantization import Requantization
+from targets.snapdragon.hexagon.operations.softmax import Softmax
 
 PLAIN_KERNELS: Mapping[type, Callable[[Any], KernelCode]] = {
+    Addition: plain_addition,
     Convolution: plain_convolution,
+    LayerNorm: plain_layer_norm,
+    Lookup: plain_lookup,
+    Mean: plain_mean,
+    Multiplication: plain_multiplication,
+    Requantization: plain_requantization,
+    Softmax: plain_softmax,
 }
 
-PACKED_KERNELS: Mapping[type, Callable[[Any], KernelCode]] = {}
+PACKED_KERNELS: Mapping[type, Callable[[Any], KernelCode]] = {
+    Addition: packed_addition,
+    LayerNorm: packed_layer_norm,
+    Lookup: packed_lookup,
+    Mean: packed_mean,
+    Multiplication: packed_multiplication,
+    Requantization: packed_requantization,
+    Softmax: packed_softmax,
+}
 """All but the convolution, which also depends on how its input is padded."""

@@ -62,8 +62,7 @@ def write_kernel(name: str, body: Callable[[KernelWriter], None]) -> KernelCode:
         body: Called inside the function.
     """
     writer = KernelWriter()
-    with IRBuilder() as builder:
-        with T.prim_func():
-            T.func_name(name)
-            body(writer)
+    with IRBuilder() as builder, T.prim_func():
+        T.func_name(name)
+        body(writer)
     return KernelCode(name, builder.get(), tuple(writer.constants))

@@ -19,7 +19,7 @@ MAX_CHANNELS = 4096
 
 
 def normalizing_shift(value: int) -> int:
-    """s with 2^15 ≤ value · 2^−s < 2^16, for 0 < value < 2^32."""
+    """Shift s with 2^15 ≤ value · 2^−s < 2^16, for 0 < value < 2^32."""
     return value.bit_length() - 16
 
 
