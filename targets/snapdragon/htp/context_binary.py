@@ -1,4 +1,4 @@
-"""A graph prepared for one chip: the EPContext model and its context binary."""
+"""A prepared graph: the EPContext model and the context binary it names."""
 
 from __future__ import annotations
 
@@ -18,21 +18,29 @@ class ContextBinary:
     """What ONNX Runtime's QNN provider loads on the device.
 
     Attributes:
-        folder: Holds `prepared.onnx` and `prepared_qnn.bin`.
-        soc_model: The chip it is for.
+        folder: Holds model and binary.
+        soc_model: The chip it is for; the first of several.
         compatibility: Versions and target, as the compiler recorded them.
         sha256: SHA-256 of model and binary, in this order; the vendor's loader does not see a changed byte.
+        model: File name of the EPContext model.
+        binary: File name of the binary; several models name the same one where they share weights.
+        further_socs: `soc_model` of other chips the binary has code for.
+        shared_by: Number of graphs in the binary.
     """
 
     folder: Path
     soc_model: int
     compatibility: str
     sha256: str
+    model: str = MODEL_NAME
+    binary: str = BINARY_NAME
+    further_socs: tuple[int, ...] = ()
+    shared_by: int = 1
 
     @property
     def size(self) -> int:
         """Bytes of the context binary."""
-        return (self.folder / BINARY_NAME).stat().st_size
+        return (self.folder / self.binary).stat().st_size
 
     def check(self) -> None:
         """Checks the files against their checksum.
@@ -41,7 +49,7 @@ class ContextBinary:
             ExecutionError: They are missing or were changed.
         """
         try:
-            found = files_sha256(self.folder)
+            found = files_sha256(self.folder, self.model, self.binary)
         except OSError as error:
             raise ExecutionError(
                 f"a file of the context binary cannot be read: {error.strerror or error}",
@@ -57,10 +65,10 @@ class ContextBinary:
             )
 
 
-def files_sha256(folder: Path) -> str:
-    """Returns the SHA-256 over `prepared.onnx` and `prepared_qnn.bin`."""
+def files_sha256(folder: Path, model: str = MODEL_NAME, binary: str = BINARY_NAME) -> str:
+    """Returns the SHA-256 over the SHA-256 of model and binary."""
     digest = hashlib.sha256()
-    for name in (MODEL_NAME, BINARY_NAME):
+    for name in (model, binary):
         with (folder / name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

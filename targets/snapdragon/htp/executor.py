@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from exporter.program import Array, Feeds
-from targets.snapdragon.htp.context_binary import BINARY_NAME, MODEL_NAME, ContextBinary
+from targets.errors import ExecutionError
+from targets.snapdragon.htp.context_binary import ContextBinary
 from targets.snapdragon.htp.prepare import WORKER
 from targets.tools.environment import ToolEnvironment
 from targets.tools.files import place_file
@@ -41,16 +42,17 @@ class HtpExecutor:
             Graph outputs by name.
 
         Raises:
-            ExecutionError: The binary's files were changed.
+            ExecutionError: The binary's files were changed, or it cannot be loaded (`require_loadable`).
             ToolError: The tool is not installed.
             JobError: The emulator refused the binary or the inputs, crashed or took too long.
         """
+        require_loadable(self._binary)
         self._binary.check()
         outputs: dict[str, Array] = {}
         run_job(
             self._environment,
             WORKER,
-            {"action": "run", "model": MODEL_NAME, "soc_model": self._binary.soc_model},
+            {"action": "run", "model": self._binary.model, "soc_model": self._binary.soc_model},
             prepare=lambda folder: self._place(feeds, folder),
             collect=lambda folder: outputs.update(_read(folder / "outputs.npz")),
             seconds=self._seconds,
@@ -68,8 +70,31 @@ def place_binary(binary: ContextBinary, folder: Path) -> None:
     Raises:
         OSError: They cannot be read, or the disk is full.
     """
-    for name in (MODEL_NAME, BINARY_NAME):
+    for name in (binary.model, binary.binary):
         place_file(binary.folder / name, folder / name)
+
+
+def require_loadable(binary: ContextBinary) -> None:
+    """Checks that the emulation can load a binary; measured with onnxruntime-qnn 2.7.0.
+
+    Raises:
+        ExecutionError: It has code for several chips, of which the vendor's loader finds none on a workstation, or
+            several graphs, at which it crashes.
+    """
+    if binary.further_socs:
+        raise ExecutionError(
+            "the emulation does not load a binary for several chips",
+            where=str(binary.folder),
+            received=f"soc_model {', '.join(map(str, (binary.soc_model, *binary.further_socs)))}",
+            remedy="prepare the model for each chip alone to execute it",
+        )
+    if binary.shared_by > 1:
+        raise ExecutionError(
+            "the emulation does not load a binary that several graphs share",
+            where=str(binary.folder),
+            received=f"{binary.shared_by} graphs",
+            remedy="give prepare_shared samples, which execute the graphs in the process that prepares them",
+        )
 
 
 def _read(path: Path) -> dict[str, Array]:

@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 
 from exporter.program import Array, Feeds
-from targets.snapdragon.htp.context_binary import MODEL_NAME, ContextBinary
-from targets.snapdragon.htp.executor import place_binary
+from targets.snapdragon.htp.context_binary import ContextBinary
+from targets.snapdragon.htp.executor import place_binary, require_loadable
 from targets.snapdragon.htp.prepare import WORKER
 from targets.tools.environment import ToolEnvironment
 from targets.tools.process import REQUEST_NAME
@@ -66,7 +66,7 @@ class HtpSession:
             Graph outputs by name.
 
         Raises:
-            ExecutionError: The binary's files were changed.
+            ExecutionError: The binary's files were changed, or it cannot be loaded (`require_loadable`).
             ToolError: The tool is not installed.
             JobError: The emulator refused the binary or the inputs, crashed or took too long. The reproducer folder
                 holds the inputs.
@@ -78,6 +78,7 @@ class HtpSession:
 
     def _open(self) -> ToolSession:
         if self._session is None:
+            require_loadable(self._binary)
             self._binary.check()
             self._session = ToolSession(
                 self._environment,
@@ -90,7 +91,7 @@ class HtpSession:
         return self._session
 
     def _request(self, action: str) -> dict[str, str | int]:
-        return {"action": action, "model": MODEL_NAME, "soc_model": self._binary.soc_model}
+        return {"action": action, "model": self._binary.model, "soc_model": self._binary.soc_model}
 
     def _keep_inputs(self, folder: Path, message: bytes) -> None:
         """Turns the session's folder into a job that runs the failed call once."""

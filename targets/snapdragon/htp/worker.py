@@ -1,9 +1,10 @@
 """A job of Qualcomm's compiler. Runs alone in the tool's environment; npuc never imports it.
 
-The working folder holds `request.json`: `action` (`prepare`, `run` or `serve`), `model` (an ONNX file there) and
-`soc_model`.
-* `prepare` writes `prepared.onnx` (EPContext nodes) and `prepared_qnn.bin`.
-* `run` reads `inputs.npz` and writes `outputs.npz`.
+The working folder holds `request.json` with `action`:
+* `prepare` compiles `graphs` (`model` and `prepared`: ONNX files before and after) for `socs` (`soc_model` and `arch`).
+  Each prepared file holds an EPContext node; the binary beside them has the code of all graphs and their weights once.
+  A graph with `inputs` and `outputs` (npz files) is executed as well.
+* `run` executes the prepared `model` on the emulation of `soc_model`; reads `inputs.npz` and writes `outputs.npz`.
 * `serve` answers inputs on standard input with outputs on standard output, both in npz form, until it is closed.
 The provider leaves files behind even for a model it refuses: only `result.json` without `refused` means success.
 """
@@ -23,45 +24,77 @@ import onnxruntime
 import onnxruntime_qnn
 
 _PROVIDER = "QNNExecutionProvider"
-_PREPARED = "prepared.onnx"
 _COMPATIBILITY = f"ep_compatibility_info.{_PROVIDER}"
+_ARCH_FIELD = 4
 _SOC_FIELD = 5
 """`v2:<format>:<SDK>:<backend>:<arch>:<soc_model>:<VTCM>:…`, as ONNX Runtime's provider writes it."""
 
 
-def _session(model: str, soc_model: int, context: bool) -> onnxruntime.InferenceSession:
-    onnxruntime.register_execution_provider_library(_PROVIDER, onnxruntime_qnn.get_library_path())
+def _session(
+    model: str, provider: dict[str, str], entries: dict[str, str] | None = None
+) -> onnxruntime.InferenceSession:
+    if not any(item.ep_name == _PROVIDER for item in onnxruntime.get_ep_devices()):
+        onnxruntime.register_execution_provider_library(_PROVIDER, onnxruntime_qnn.get_library_path())
     devices = [item for item in onnxruntime.get_ep_devices() if item.ep_name == _PROVIDER]
     options = onnxruntime.SessionOptions()
-    entries = {"session.disable_cpu_ep_fallback": "1"}
-    if context:
-        entries |= {"ep.context_enable": "1", "ep.context_embed_mode": "0", "ep.context_file_path": _PREPARED}
-    for key, value in entries.items():
+    for key, value in {"session.disable_cpu_ep_fallback": "1", **(entries or {})}.items():
         options.add_session_config_entry(key, value)
-    provider = {
+    fixed = {
         "backend_type": "htp",
-        "soc_model": str(soc_model),
         # quantisation of graph inputs stays in the graph that HTP runs
         "offload_graph_io_quantization": "0",
     }
-    options.add_provider_for_devices(devices[:1], provider)
+    options.add_provider_for_devices(devices[:1], {**fixed, **provider})
     return onnxruntime.InferenceSession(model, options)
 
 
 def prepare(request: dict[str, Any]) -> dict[str, Any]:
-    """Compiles the model and returns what the provider recorded about it."""
-    _session(request["model"], request["soc_model"], context=True)
-    prepared = onnx.load(_PREPARED, load_external_data=False)
-    recorded = {item.key: item.value for item in prepared.metadata_props}.get(_COMPATIBILITY, "")
-    fields = recorded.split(":")
-    if len(fields) <= _SOC_FIELD or fields[_SOC_FIELD] != str(request["soc_model"]):
-        return {"refused": f"the compiler recorded {recorded!r} and not soc_model {request['soc_model']}"}
-    return {"compatibility": recorded}
+    """Compiles the graphs into one binary, and returns what the provider recorded about each of them."""
+    graphs = request["graphs"]
+    chips = {"soc_model": ",".join(str(soc["soc_model"]) for soc in request["socs"])}
+    if len(request["socs"]) > 1:
+        # for one chip the number says it all, and the provider is known to honour it
+        chips["htp_arch"] = ",".join(str(soc["arch"]) for soc in request["socs"])
+    sessions = []
+    for index, graph in enumerate(graphs):
+        entries = {
+            "ep.context_enable": "1",
+            "ep.context_embed_mode": "0",
+            "ep.context_file_path": graph["prepared"],
+        }
+        if len(graphs) > 1:
+            entries["ep.share_ep_contexts"] = "1"
+            entries["ep.stop_share_ep_contexts"] = str(int(index == len(graphs) - 1))
+        sessions.append(_session(graph["model"], chips, entries))
+    for session, graph in zip(sessions, graphs, strict=True):
+        if "inputs" in graph:
+            _answer(session, graph["inputs"], graph["outputs"])
+    recorded = [_recorded(graph["prepared"]) for graph in graphs]
+    for compatibility, _ in recorded:
+        fields = compatibility.split(":")
+        if len(fields) <= _SOC_FIELD or fields[_SOC_FIELD] != chips["soc_model"]:
+            return {
+                "refused": f"the compiler recorded {compatibility!r} and not soc_model {chips['soc_model']}"
+            }
+        if "htp_arch" in chips and fields[_ARCH_FIELD] != chips["htp_arch"]:
+            return {"refused": f"the compiler recorded {compatibility!r} and not HTP {chips['htp_arch']}"}
+    binaries = {binary for _, binary in recorded}
+    if len(binaries) != 1:
+        return {"refused": f"the compiler wrote the binaries {sorted(binaries)} and not one"}
+    return {"compatibility": [item for item, _ in recorded], "binary": binaries.pop()}
+
+
+def _recorded(prepared: str) -> tuple[str, str]:
+    """Returns versions and target of an EPContext model, and the name of its binary."""
+    model = onnx.load(prepared, load_external_data=False)
+    compatibility = {item.key: item.value for item in model.metadata_props}.get(_COMPATIBILITY, "")
+    attributes = {item.name: item for node in model.graph.node for item in node.attribute}
+    return compatibility, attributes["ep_cache_context"].s.decode()
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Executes a prepared model on the emulator."""
-    session = _session(request["model"], request["soc_model"], context=False)
+    session = _session(request["model"], {"soc_model": str(request["soc_model"])})
     _answer(session, "inputs.npz", "outputs.npz")
     return {"outputs": [item.name for item in session.get_outputs()]}
 
@@ -86,7 +119,7 @@ def serve(request: dict[str, Any]) -> None:
         answers.flush()
 
     try:
-        session = _session(request["model"], request["soc_model"], context=False)
+        session = _session(request["model"], {"soc_model": str(request["soc_model"])})
         send(0, b"")
         while header := sys.stdin.buffer.read(8):
             result = io.BytesIO()
