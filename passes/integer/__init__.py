@@ -1,0 +1,1 @@
+"""Requantisation of a float graph to integers, in the form that fixed-point NPUs execute."""

@@ -1,0 +1,155 @@
+"""The affine quantiser: value = scale · (code - zero_point), as in ONNX QuantizeLinear and DequantizeLinear."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from exporter.program import Array
+
+SMALLEST_SCALE = 2.0**-96
+"""Scales below it (a range of denormal numbers) would make `1 / scale` overflow float32."""
+
+
+class IntegerType(enum.StrEnum):
+    """An integer type of codes."""
+
+    UINT8 = "uint8"
+    INT8 = "int8"
+    INT4 = "int4"
+    UINT16 = "uint16"
+    INT16 = "int16"
+    INT32 = "int32"
+
+    @property
+    def onnx(self) -> ir.DataType:
+        """The ONNX element type."""
+        return ir.DataType[self.name]
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The numpy (or ml_dtypes) element type."""
+        return np.dtype(self.onnx.numpy())
+
+    @property
+    def lowest(self) -> int:
+        """Least code."""
+        return int(_info(self.numpy).min)
+
+    @property
+    def highest(self) -> int:
+        """Largest code."""
+        return int(_info(self.numpy).max)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether negative codes exist; signed types are used symmetrically, with zero point 0."""
+        return self.lowest < 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The interval of values an encoding must cover.
+
+    Attributes:
+        low: At most 0.
+        high: At least 0.
+    """
+
+    low: float
+    high: float
+
+    def union(self, other: Range) -> Range:
+        """Returns the least interval that holds both."""
+        return Range(min(self.low, other.low), max(self.high, other.high))
+
+    def widened(self, factor: float) -> Range:
+        """Returns the interval with both ends moved away from 0."""
+        return Range(self.low * factor, self.high * factor)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How one tensor is stored.
+
+    Attributes:
+        type: Of the codes.
+        scale: Step between two codes, exactly representable in float32.
+        zero_point: The code of 0.
+    """
+
+    type: IntegerType
+    scale: float
+    zero_point: int = 0
+
+    @property
+    def range(self) -> Range:
+        """The values of the least and the largest code."""
+        return Range(
+            self.scale * (self.type.lowest - self.zero_point),
+            self.scale * (self.type.highest - self.zero_point),
+        )
+
+
+def affine_encoding(values: Range, kind: IntegerType) -> Encoding:
+    """Covers a range: asymmetrically with an unsigned type, symmetrically with a signed one.
+
+    The zero point is an integer, so that 0 is exact; an unsigned scale is widened where rounding the zero point would
+    cut off an end of the range.
+
+    Args:
+        values: The interval.
+        kind: Type of the codes.
+    """
+    if kind.is_signed:
+        scale = max(-values.low, values.high) / kind.highest
+        return Encoding(kind, storable_scale(scale))
+    span = values.high - values.low
+    if span <= 0:
+        return Encoding(kind, storable_scale(0.0))
+    zero_point = round(-values.low / span * kind.highest)
+    below = -values.low / zero_point if zero_point else 0.0
+    above = values.high / (kind.highest - zero_point) if zero_point < kind.highest else 0.0
+    return Encoding(kind, storable_scale(max(below, above)), zero_point)
+
+
+def storable_scale(scale: float) -> float:
+    """Rounds a scale up to float32; 1 for a scale of 0."""
+    if scale <= 0:
+        return 1.0
+    wide = max(scale, SMALLEST_SCALE)
+    nearest = np.float32(wide)
+    return float(nearest if float(nearest) >= wide else np.nextafter(nearest, np.float32(np.inf)))
+
+
+def quantise(values: Array, scale: Array | float, zero_point: Array | int, kind: IntegerType) -> Array:
+    """Rounds half to even and saturates, as QuantizeLinear does.
+
+    Args:
+        values: Finite float values of any shape.
+        scale: One scale, or scales that broadcast against `values`.
+        zero_point: Likewise.
+        kind: Type of the codes.
+
+    Returns:
+        Codes of the shape of `values`.
+    """
+    steps = np.rint(values.astype(np.float32, copy=False) / np.asarray(scale, np.float32))
+    codes = np.clip(steps + np.asarray(zero_point, np.float32), kind.lowest, kind.highest)
+    return np.asarray(codes, kind.numpy)
+
+
+def dequantise(codes: Array, scale: Array | float, zero_point: Array | int) -> npt.NDArray[np.float32]:
+    """Returns the float32 values of codes."""
+    steps = codes.astype(np.float32) - np.asarray(zero_point, np.float32)
+    return np.asarray(steps * np.asarray(scale, np.float32), np.float32)
+
+
+def _info(dtype: np.dtype[Any]) -> Any:
+    return ml_dtypes.iinfo(dtype)

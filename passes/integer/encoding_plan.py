@@ -1,0 +1,116 @@
+"""Which encoding every activation of a graph gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from passes.errors import PassError
+from passes.integer.affine import Encoding, IntegerType, Range, affine_encoding
+from passes.integer.integer_constant import tensor_range
+from passes.integer.layout import LayoutGroups
+from passes.integer.mask_range import softmax_floors
+from passes.integer.observe_ranges import Observed, is_float
+from passes.integer.scheme import Scheme
+from passes.rewrite import is_op
+
+FIXED_RANGES: Mapping[str, Range] = {
+    "Softmax": Range(0.0, 1.0),
+    "Sigmoid": Range(0.0, 1.0),
+    "Tanh": Range(-1.0, 1.0),
+}
+"""Operators that HTP computes with one fixed encoding: 0 and 1 / 2^bits, for Tanh the middle and 2 / 2^bits."""
+
+
+class EncodingPlan:
+    """Encodings of a float graph's activations, fixed before the graph is changed.
+
+    Args:
+        graph: The float graph.
+        observed: Ranges by tensor name.
+        scheme: Types.
+        wide_factors: Whether the chip multiplies 16 × 16 bits.
+    """
+
+    def __init__(
+        self, graph: ir.Graph, observed: Mapping[str, Observed], scheme: Scheme, wide_factors: bool = True
+    ) -> None:
+        self._scheme = scheme
+        self._groups = LayoutGroups(graph)
+        self._floors = softmax_floors(graph, self._groups, observed, scheme.activation)
+        self._factor = scheme.factor if wide_factors else IntegerType.UINT8
+        self._ranges: dict[ir.Value, Range] = {}
+        self._factors: set[ir.Value] = set()
+        for value in (*graph.inputs, *(output for node in graph for output in node.outputs)):
+            if is_float(value) and (value.name or "") in observed:
+                self._cover(value, observed[value.name or ""].range)
+        for node in graph:
+            self._add_node(node)
+
+    @property
+    def activation(self) -> IntegerType:
+        """The type operators compute their results in."""
+        return self._scheme.activation
+
+    def encoding(self, value: ir.Value, kind: IntegerType) -> Encoding:
+        """Returns the encoding of an activation in one of the types it is used in.
+
+        Raises:
+            PassError: The tensor was not observed.
+        """
+        group = self._groups.find(value)
+        if group not in self._ranges:
+            raise PassError(
+                f"there is no calibrated range for {value.name}",
+                remedy="run calibration with requests that reach this component",
+            )
+        fixed = self._fixed(group)
+        if fixed is not None and not kind.is_signed:
+            scale = (fixed.high - fixed.low) / (kind.highest + 1)
+            return Encoding(kind, scale, round(-fixed.low / scale))
+        return affine_encoding(self._ranges[group] if fixed is None else fixed, kind)
+
+    def stored(self, value: ir.Value) -> IntegerType:
+        """Returns the type in which layout operators move a value: that of the product it is a factor of, if any."""
+        return self._factor if self._groups.find(value) in self._factors else self._scheme.activation
+
+    def operand(self, node: ir.Node, index: int) -> IntegerType:
+        """Returns the type in which a computing node reads an activation."""
+        return self._factor if is_op(node, "MatMul") and index == 1 else self._scheme.activation
+
+    def constant_range(self, value: ir.Value) -> Range:
+        """Returns the range of a constant operand, masks limited to what a softmax needs."""
+        if value.const_value is None:
+            raise PassError("a constant has no value", where=value.name or "")
+        whole = tensor_range(value.const_value, value.name or "")
+        return Range(max(whole.low, self._floors.get(value, whole.low)), whole.high)
+
+    def is_limited(self, value: ir.Value) -> bool:
+        """Tells whether a floor cuts values off."""
+        return value in self._floors
+
+    def _cover(self, value: ir.Value, seen: Range) -> None:
+        limited = Range(max(seen.low, self._floors.get(value, seen.low)), seen.high)
+        group = self._groups.find(value)
+        self._ranges[group] = limited.union(self._ranges.get(group, limited))
+
+    def _add_node(self, node: ir.Node) -> None:
+        for value in node.inputs:
+            if value is not None and is_float(value) and value.is_initializer() and self._is_moved(value):
+                self._cover(value, self.constant_range(value))
+        second = node.inputs[1] if is_op(node, "MatMul") else None
+        if second is not None and not second.is_initializer():
+            self._factors.add(self._groups.find(second))
+
+    def _is_moved(self, value: ir.Value) -> bool:
+        return len(self._groups.members(value)) > 1
+
+    def _fixed(self, group: ir.Value) -> Range | None:
+        """Returns the range of a group that one operator of `FIXED_RANGES` makes."""
+        sources = self._groups.sources(group)
+        members = self._groups.members(group)
+        others = any(member.producer() is None for member in members)
+        if others or len(sources) != 1 or sources[0].domain:
+            return None
+        return FIXED_RANGES.get(sources[0].op_type)

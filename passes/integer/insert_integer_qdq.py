@@ -1,0 +1,107 @@
+"""Puts QuantizeLinear and DequantizeLinear around every operator that computes in float."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from passes.integer.affine import IntegerType
+from passes.integer.encoding_plan import EncodingPlan
+from passes.integer.layout import data_inputs
+from passes.integer.observe_ranges import is_float
+from passes.integer.qdq_builder import QdqBuilder
+from passes.integer.quantised_operands import QuantisedOperands
+from passes.remark import Remark
+from passes.rewrite import modality_of
+
+
+class InsertIntegerQdq(ir.passes.InPlacePass):
+    """Turns a float32 graph into node units: every operator reads DequantizeLinear and feeds a QuantizeLinear.
+
+    An activation is quantised once, where it is made, in the type of the scheme's activations. Where a product needs
+    it as its second factor, or where layout operators carry it there, a second pair converts it. Graph inputs and
+    outputs stay float32.
+
+    Args:
+        component: Name of the component, in front of names of its scales.
+        plan: Encodings.
+        operands: Makes constant operands.
+
+    Attributes:
+        remarks: Encodings of weights, and floors of masks.
+    """
+
+    def __init__(self, component: str, plan: EncodingPlan, operands: QuantisedOperands) -> None:
+        self.remarks: list[Remark] = []
+        self._plan = plan
+        self._operands = operands
+        self._component = component
+        self._build = QdqBuilder(component)
+        self._stored: dict[ir.Value, dict[IntegerType, ir.Value]] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Quantises the whole graph."""
+        graph, nodes = model.graph, tuple(model.graph)
+        self._stored.clear()
+        outputs = [value for value in graph.outputs if is_float(value)]
+        for value in graph.inputs:
+            if is_float(value) and value.uses():
+                self._store(graph, value, self._plan.stored(value), None)
+        for node in nodes:
+            if any(is_float(value) for value in (*node.inputs, *node.outputs)):
+                self._quantise_node(graph, node)
+        for value in outputs:
+            self._finish_output(graph, value)
+        self._operands.remove_unused(graph)
+        self.remarks += self._operands.remarks
+        return ir.passes.PassResult(model, True)
+
+    def _quantise_node(self, graph: ir.Graph, node: ir.Node) -> None:
+        moved = data_inputs(node)
+        made = node.outputs[0]
+        for index, value in enumerate(node.inputs):
+            if value is None or not is_float(value):
+                continue
+            if value.is_initializer():
+                encoding = self._plan.encoding(made, self._plan.stored(made)) if index in moved else None
+                read = self._operands.constant(graph, node, index, encoding)
+            else:
+                kind = self._plan.stored(made) if index in moved else self._plan.operand(node, index)
+                read = self._read(graph, value, kind, node)
+            node.replace_input_with(index, read)
+        for value in node.outputs:
+            if is_float(value):
+                kind = self._plan.stored(value) if moved else self._plan.activation
+                self._store(graph, value, kind, node)
+
+    def _read(self, graph: ir.Graph, value: ir.Value, kind: IntegerType, reader: ir.Node) -> ir.Value:
+        """Returns a value in a type, converting it where it is stored in another one only."""
+        stored, name = self._stored[value], value.name or ""
+        if kind not in stored:
+            source = next(iter(stored.values()))
+            encoding = self._plan.encoding(value, kind)
+            stored[kind] = self._build.pair(graph, source, encoding, name, source.producer())
+            self._remark(reader, f"{name} converted to {kind.value}", "the operator takes this type")
+        return stored[kind]
+
+    def _store(self, graph: ir.Graph, value: ir.Value, kind: IntegerType, after: ir.Node | None) -> None:
+        name = value.name or ""
+        encoding = self._plan.encoding(value, kind)
+        self._stored[value] = {kind: self._build.pair(graph, value, encoding, name, after)}
+        if after is not None and self._plan.is_limited(value):
+            self._remark(
+                after, f"{name} saturates below {encoding.range.low:.4g}", "softmax turns less into 0"
+            )
+
+    def _finish_output(self, graph: ir.Graph, value: ir.Value) -> None:
+        """Gives a graph output a DequantizeLinear of its own, of the stored type."""
+        producer = value.producer()
+        if producer is None:
+            return
+        kind = self._plan.stored(value)
+        decoded = self._read(graph, value, kind, producer)
+        self._build.output(graph, value, decoded)
+
+    def _remark(self, node: ir.Node, what: str, why: str) -> None:
+        self.remarks.append(
+            Remark(type(self).__name__, node.name or node.op_type, modality_of(node), what, why)
+        )

@@ -1,0 +1,65 @@
+"""Requantisation of a component: from elementary float32 operators to integer node units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.program import Component, Feeds
+from passes.htp.pipeline import structural_passes
+from passes.infer_shapes import InferShapes
+from passes.integer.affine import IntegerType
+from passes.integer.encoding_plan import EncodingPlan
+from passes.integer.insert_integer_qdq import InsertIntegerQdq
+from passes.integer.observe_ranges import observe_ranges
+from passes.integer.quantised_operands import QuantisedOperands
+from passes.integer.range_methods import range_method
+from passes.integer.scheme import Scheme
+from passes.remark import Remark
+from passes.run_passes import Pass, run_passes
+
+
+def requantize(
+    component: Component,
+    scheme: Scheme,
+    feeds: Sequence[Feeds],
+    *,
+    float16: bool,
+    wide_factors: bool = True,
+    method: str = "by_bits",
+) -> list[Remark]:
+    """Gives every operator of a normalised float32 component integer operands and results, in place.
+
+    Args:
+        component: Elementary operators in float32, from `passes.pipeline.normalize`.
+        scheme: Bits of activations and weights.
+        feeds: Calibration inputs.
+        float16: Whether the chip also computes float16.
+        wide_factors: Whether it multiplies two 16-bit activations (HTP v73 and later).
+        method: How ranges are chosen, one of `RANGE_METHODS`.
+
+    Returns:
+        Remarks.
+
+    Raises:
+        PassError: There are no feeds, or a value is not finite.
+    """
+    remarks = run_passes(component, [*structural_passes(component), InferShapes()])
+    model = component.model
+    observed = observe_ranges(model, feeds, range_method(method), scheme.activation)
+    plan = EncodingPlan(model.graph, observed, scheme, wide_factors)
+    operands = QuantisedOperands(component.name, scheme, plan, gain_type(scheme, float16, wide_factors))
+    passes: list[Pass] = [InsertIntegerQdq(component.name, plan, operands), InferShapes()]
+    return remarks + run_passes(component, passes)
+
+
+def gain_type(scheme: Scheme, float16: bool, wide_factors: bool) -> IntegerType | None:
+    """Returns the type of a normalisation's gain; None leaves it in float.
+
+    uint8 is what HTP takes on every chip and in every scheme. Where activations have 16 bits it is the coarsest
+    rounding of the whole layer: v73 and later take int16, earlier chips with float16 take the float gain.
+    """
+    if scheme is Scheme.A8W8:
+        return IntegerType.UINT8
+    if wide_factors:
+        return IntegerType.INT16
+    return None if float16 else IntegerType.UINT8

@@ -1,0 +1,34 @@
+"""Integer schemes: the bits of activations and weights."""
+
+from __future__ import annotations
+
+import enum
+
+from passes.integer.affine import IntegerType
+
+
+class Scheme(enum.StrEnum):
+    """A pair of integer types; `a16w8` stores activations in 16 bits and weights in 8."""
+
+    A16W8 = "a16w8"
+    A8W8 = "a8w8"
+    A16W4 = "a16w4"
+
+    @property
+    def activation(self) -> IntegerType:
+        """Type of activations: unsigned with a zero point."""
+        return IntegerType.UINT8 if self is Scheme.A8W8 else IntegerType.UINT16
+
+    @property
+    def weight(self) -> IntegerType:
+        """Type of the weights of matrix products and convolutions: symmetric, one scale per output channel."""
+        return IntegerType.INT4 if self is Scheme.A16W4 else IntegerType.INT8
+
+    @property
+    def factor(self) -> IntegerType:
+        """Type of the second operand of a product of two activations.
+
+        HTP multiplies 16 × 16 bits with a signed second operand only; given an unsigned one, it computes with about
+        8 of its bits (41 dB against 78 dB).
+        """
+        return IntegerType.UINT8 if self is Scheme.A8W8 else IntegerType.INT16

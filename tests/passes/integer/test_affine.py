@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from passes.integer.affine import IntegerType, Range, affine_encoding, dequantise, quantise
+
+lows = st.floats(-1e6, 0, allow_nan=False, width=32)
+highs = st.floats(0, 1e6, allow_nan=False, width=32)
+
+
+@given(lows, highs, st.sampled_from([IntegerType.UINT8, IntegerType.UINT16, IntegerType.INT16]))
+def test_both_ends_and_zero_are_covered(low, high, kind):
+    encoding = affine_encoding(Range(low, high), kind)
+    assert kind.lowest <= encoding.zero_point <= kind.highest
+    assert encoding.range.low <= low + 1e-6 * abs(low)
+    assert encoding.range.high >= high - 1e-6 * high
+    assert (
+        dequantise(
+            quantise(np.zeros(1), encoding.scale, encoding.zero_point, kind),
+            encoding.scale,
+            encoding.zero_point,
+        )
+        == 0
+    )
+
+
+@given(lows, highs)
+def test_every_8_bit_code_survives_the_round_trip(low, high):
+    encoding = affine_encoding(Range(low, high), IntegerType.UINT8)
+    codes = np.arange(256, dtype=np.uint8)
+    values = dequantise(codes, encoding.scale, encoding.zero_point)
+    np.testing.assert_array_equal(
+        quantise(values, encoding.scale, encoding.zero_point, IntegerType.UINT8), codes
+    )
+
+
+@given(lows, highs, st.floats(0, 1))
+def test_values_inside_are_rounded_by_half_a_step_at_most(low, high, share):
+    encoding = affine_encoding(Range(low, high), IntegerType.UINT8)
+    value = np.array([low + share * (high - low)], np.float32)
+    back = dequantise(
+        quantise(value, encoding.scale, encoding.zero_point, IntegerType.UINT8),
+        encoding.scale,
+        encoding.zero_point,
+    )
+    assert abs(float(back[0]) - float(value[0])) <= encoding.scale * 0.5001
+
+
+def test_rounds_half_to_even_and_saturates():
+    values = np.array([0.5, 1.5, 2.5, -0.5, 1e9, -1e9], np.float32)
+    np.testing.assert_array_equal(quantise(values, 1.0, 10, IntegerType.UINT8), [10, 12, 12, 10, 255, 0])
+
+
+def test_a_range_without_extent_has_a_step():
+    assert affine_encoding(Range(0, 0), IntegerType.UINT16).scale == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [("uint8", 0, 255), ("int4", -8, 7), ("int16", -32768, 32767)]
+)
+def test_extremes_of_types(kind, low, high):
+    assert (IntegerType(kind).lowest, IntegerType(kind).highest) == (low, high)
