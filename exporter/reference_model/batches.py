@@ -98,7 +98,7 @@ class BatchSource:
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
-            yield self._draw()
+            yield self.draw(self._rng)
 
     def _augment_digits(self, corpus: Corpus, variants: int) -> npt.NDArray[np.uint8]:
         warped = [warp_digit(digit, self._rng) for _ in range(variants - 1) for digit in corpus.digit_images]
@@ -110,35 +110,32 @@ class BatchSource:
         log_mel = self._preprocessor.audio
         return np.stack([log_mel(clip, log_mel.sample_rate) for clip in clips])
 
-    def _draw(self) -> Batch:
-        rng = self._rng
+    def draw(self, rng: np.random.Generator) -> Batch:
+        """Draws one batch; equal generators give equal batches."""
         clips = rng.integers(0, len(self._said), self._pairs)
         shown = rng.integers(10, 100, self._pairs)
         mel = self._mel[clips]
         mask_spectrogram(mel, rng)
         said = self._said[clips]
-        pixels = np.stack([self._draw_pixels(int(number)) for number in shown])
+        pixels = np.stack([self._draw_pixels(int(number), rng) for number in shown])
         pair, question = np.divmod(np.arange(self._pairs * len(_KINDS)), len(_KINDS))
         return Batch(
-            pixels, mel, shown, said, *self._draw_questions(), pair, question, *self._answer(shown, said)
+            pixels, mel, shown, said, *self._draw_questions(rng), pair, question, *self._answer(shown, said)
         )
 
-    def _draw_pixels(self, number: int) -> Float32:
-        left, right = (self._draw_digit(digit) for digit in divmod(number, 10))
+    def _draw_pixels(self, number: int, rng: np.random.Generator) -> Float32:
+        left, right = (self._draw_digit(digit, rng) for digit in divmod(number, 10))
         settings = self._preprocessor.image
-        canvas = place_digits(left, right, self._rng).astype(np.float32) / 255
+        canvas = place_digits(left, right, rng).astype(np.float32) / 255
         return ((canvas - settings.mean) / settings.std)[None].astype(np.float32)
 
-    def _draw_digit(self, digit: int) -> npt.NDArray[np.uint8]:
+    def _draw_digit(self, digit: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         candidates = self._by_digit[digit]
-        chosen: npt.NDArray[np.uint8] = self._digits[candidates[int(self._rng.integers(len(candidates)))]]
+        chosen: npt.NDArray[np.uint8] = self._digits[candidates[int(rng.integers(len(candidates)))]]
         return chosen
 
-    def _draw_questions(self) -> tuple[Int64, Float32]:
-        questions = [
-            drop_words(draw_question(kind, Split.TRAIN, self._rng), _WORD_DROPOUT, self._rng)
-            for kind in _KINDS
-        ]
+    def _draw_questions(self, rng: np.random.Generator) -> tuple[Int64, Float32]:
+        questions = [drop_words(draw_question(kind, Split.TRAIN, rng), _WORD_DROPOUT, rng) for kind in _KINDS]
         prepared = [self._preprocessor.question(self._tokenizer, question) for question in questions]
         return np.stack([ids for ids, _ in prepared]), np.stack([mask for _, mask in prepared])
 

@@ -1,0 +1,103 @@
+"""Which families can be distilled, and how."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.model_folder import ModelFolder
+from exporter.options import CaptureOptions
+from exporter.reference_model.config import MODEL_TYPE, ModelConfig
+from passes.distillation.layout import Layout
+from passes.distillation.multimodal_transformer import multimodal_transformer_layout
+from passes.distillation.qwen3_vl import qwen3_vl_layout, required_layers
+from passes.distillation.task import Batch, Task
+from passes.training.batches import DrawnStream
+from passes.training.errors import TrainingError
+
+OpenStream = Callable[[ModelFolder, Path | None, int, int, CaptureOptions], DrawnStream[Batch]]
+"""(teacher's folder, data or None, batch size, seed, shapes) → endless batches."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentFamily:
+    """A family whose members can be smaller.
+
+    Attributes:
+        layout: config.json → layout.
+        required: config.json → stack → layers that stay.
+        build: config.json, folder, shapes → task with arbitrary weights.
+        stream: Opens the training data.
+        width_of: Stack → dimension of its hidden states' width.
+    """
+
+    layout: Callable[[Mapping[str, Any]], Layout]
+    required: Callable[[Mapping[str, Any]], Mapping[str, Sequence[int]]]
+    build: Callable[[Mapping[str, Any], ModelFolder, CaptureOptions], Task]
+    stream: OpenStream
+    width_of: Callable[[str], str]
+
+
+def student_family(config: Mapping[str, Any]) -> StudentFamily:
+    """Returns the family that a config.json belongs to.
+
+    Raises:
+        TrainingError: It cannot be distilled.
+    """
+    found = _FAMILIES.get(str(config.get("model_type")))
+    if found is None:
+        raise TrainingError(
+            "models of this family cannot be distilled",
+            where="config.json",
+            received=f"model_type = {str(config.get('model_type'))[:80]!r}",
+            remedy=f"supported: {', '.join(sorted(_FAMILIES))}; compile the full model with --tier high",
+        )
+    return found
+
+
+def _build_reference(config: Mapping[str, Any], _folder: ModelFolder, _options: CaptureOptions) -> Task:
+    from passes.distillation.reference_task import ReferenceTask
+
+    return ReferenceTask(ModelConfig.from_json(config))
+
+
+def _reference_stream(
+    folder: ModelFolder, data: Path | None, size: int, seed: int, _options: CaptureOptions
+) -> DrawnStream[Batch]:
+    from passes.distillation.reference_task import reference_stream
+
+    return reference_stream(folder, data, size, seed)
+
+
+def _build_qwen3_vl(config: Mapping[str, Any], folder: ModelFolder, options: CaptureOptions) -> Task:
+    from passes.distillation.qwen3_vl_task import build_task
+
+    return build_task(config, folder, options)
+
+
+def _qwen3_vl_stream(
+    folder: ModelFolder, data: Path | None, size: int, seed: int, options: CaptureOptions
+) -> DrawnStream[Batch]:
+    from passes.distillation.qwen3_vl_task import qwen3_vl_stream
+
+    return qwen3_vl_stream(folder, data, size, seed, options)
+
+
+_FAMILIES: Mapping[str, StudentFamily] = {
+    MODEL_TYPE: StudentFamily(
+        multimodal_transformer_layout,
+        lambda _config: {},
+        _build_reference,
+        _reference_stream,
+        lambda _stack: "width",
+    ),
+    "qwen3_vl": StudentFamily(
+        qwen3_vl_layout,
+        required_layers,
+        _build_qwen3_vl,
+        _qwen3_vl_stream,
+        lambda stack: "vision_width" if stack == "vision_layers" else "text_width",
+    ),
+}

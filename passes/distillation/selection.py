@@ -1,0 +1,121 @@
+"""What of the teacher a student begins with: which layers, and in each which heads and channels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from passes.distillation.layout import Axis, Dimensions, Indices, Layout, Weight
+
+EVERYWHERE = -1
+"""Stands for the layer of a dimension that all layers share."""
+
+Scores = Mapping[tuple[str, int], npt.NDArray[np.float64]]
+"""(dimension, layer or `EVERYWHERE`) → importance of each unit."""
+
+Read = Callable[[str], npt.NDArray[np.float32]]
+"""Tensor name → values."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Parts of the teacher, in ascending order.
+
+    Attributes:
+        layers: Stack → the teacher's layers.
+        units: (dimension, the teacher's layer or `EVERYWHERE`) → units; a dimension that is absent is kept whole.
+    """
+
+    layers: Mapping[str, Indices]
+    units: Mapping[tuple[str, int], Indices]
+
+    def rows(self, axis: Axis, layer: int, teacher: Dimensions) -> Indices:
+        """Returns the chosen positions on an axis of a tensor of one of the teacher's layers."""
+        count = teacher[axis.dimension] if axis.dimension else 1
+        whole = np.arange(count)
+        chosen = self.units.get((axis.dimension, layer), self.units.get((axis.dimension, EVERYWHERE), whole))
+        return axis.rows(chosen, count)
+
+
+def select(
+    layout: Layout,
+    student: Dimensions,
+    scores: Scores,
+    layer_scores: Mapping[str, Sequence[float]] | None = None,
+    required: Mapping[str, Sequence[int]] | None = None,
+) -> Selection:
+    """Keeps the most important units of each dimension.
+
+    Args:
+        layout: Of the teacher.
+        student: Dimensions to cut down to.
+        scores: From `weight_norms`, or from activations.
+        layer_scores: Stack → importance of each layer; default: layers evenly spread, the first and last among them.
+        required: Stack → layers that stay in any case.
+    """
+    required, layer_scores = required or {}, layer_scores or {}
+    layers = {
+        stack: _layers(
+            layout.dimensions[stack], student[stack], required.get(stack, ()), layer_scores.get(stack)
+        )
+        for stack in layout.stacks
+    }
+    units = {
+        key: np.sort(np.argsort(-values, kind="stable")[: student[key[0]]]) for key, values in scores.items()
+    }
+    return Selection(layers, units)
+
+
+def weight_norms(layout: Layout, read: Read) -> dict[tuple[str, int], npt.NDArray[np.float64]]:
+    """Scores units by the weights that read or make them: each tensor's squared norm, shared out over the units.
+
+    Args:
+        layout: Of the teacher.
+        read: Gives the teacher's tensors; each is read once.
+    """
+    scores: dict[tuple[str, int], npt.NDArray[np.float64]] = {}
+    for weight in layout.weights:
+        for layer in _layer_numbers(layout, weight):
+            squares = np.square(read(weight.name.format(layer=layer)), dtype=np.float64)
+            total = max(float(squares.sum()), 1e-30)
+            for position, axis in enumerate(weight.axes):
+                if axis.dimension and axis.dimension not in layout.stacks:
+                    key = (axis.dimension, layer if layout.layers_of(axis.dimension) else EVERYWHERE)
+                    share = _by_unit(squares, position, axis) / total
+                    scores[key] = scores.get(key, np.zeros_like(share)) + share
+    return scores
+
+
+def _by_unit(squares: npt.NDArray[np.float64], position: int, axis: Axis) -> npt.NDArray[np.float64]:
+    other = tuple(index for index in range(squares.ndim) if index != position)
+    summed: npt.NDArray[np.float64] = (
+        squares.sum(axis=other).reshape(axis.repeats, -1, axis.width).sum(axis=(0, 2))
+    )
+    return summed
+
+
+def _layer_numbers(layout: Layout, weight: Weight) -> range:
+    return range(layout.dimensions[weight.layers] if weight.layers else 1)
+
+
+def _layers(count: int, kept: int, required: Sequence[int], scores: Sequence[float] | None) -> Indices:
+    """Chooses layers by score, else evenly spread ones; those required first."""
+    if scores is None:
+        wanted = np.linspace(0, count - 1, kept) if kept > 1 else np.array([0.0])
+        # distance to the nearest wanted place, so that required layers replace their neighbours
+        places = np.arange(count)[:, None]
+        taken = [int(index) for index in required]
+        for place in wanted[
+            np.argsort(-np.min(np.abs(wanted[:, None] - [*taken, np.inf]), axis=1), kind="stable")
+        ]:
+            free = [int(index) for index in np.argsort(np.abs(places[:, 0] - place), kind="stable")]
+            taken += [next(index for index in free if index not in taken)]
+        return np.sort(np.array(taken[:kept], np.int64))
+    order = [
+        *required,
+        *(int(i) for i in np.argsort(-np.asarray(scores), kind="stable") if i not in required),
+    ]
+    return np.sort(np.array(order[:kept], np.int64))
