@@ -74,6 +74,18 @@ def bound_for(formats: Iterable[str], base: str, gates: Gates) -> Bound:
     return Bound(max_relative_error=gates.max_relative_error_float32)
 
 
+def npu_bound(scheme: str, gates: Gates) -> Bound:
+    """Chooses the bound of what an NPU computes.
+
+    Args:
+        scheme: `float16`, or bits of activations and weights such as `a16w8`.
+        gates: Limits of the recipe.
+    """
+    if scheme == "float16":
+        return Bound(min_sqnr=gates.min_sqnr_npu_float16)
+    return Bound(min_sqnr=gates.min_sqnr_npu_8_bit if scheme == "a8w8" else gates.min_sqnr_npu_16_bit)
+
+
 def compare(reference: Executor, candidate: Executor, feeds: Sequence[Feeds], bound: Bound) -> Agreement:
     """Runs both on every sample and measures the difference over all outputs.
 

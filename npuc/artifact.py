@@ -6,18 +6,24 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import onnx_ir as ir
+
 from exporter.families import FAMILIES
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Answer, Executor, Request, Runner
+from exporter.program import Answer, Executor, Request, Runner, tensor_spec
 from npuc.cache import file_sha256
 from npuc.errors import ArtifactError
-from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, read_manifest
+from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, read_manifest
+from npuc.open_segment import open_segment
 from npuc.requests import make_request
+from npuc.segments import cast_feeds, chain
 from npuc.weights_file import WEIGHTS_NAME
-from targets.tvm.executor import EmulatedExecutor
 
 MODEL_FOLDER = "model"
 """Reference graphs, the weights file and samples."""
+
+NPU_FOLDER = "npu"
+"""Graphs made for the NPU and their weights; for verification, not for the device."""
 
 ASSETS_FOLDER = "assets"
 """Tokenizer and preprocessing data."""
@@ -85,13 +91,15 @@ class Artifact:
         }
         return FAMILIES[manifest.family].runner(manifest.settings, assets, signatures)
 
-    def reference(self, component: ComponentRecord) -> OnnxExecutor:
-        """Opens the reference graph of a component in ONNX Runtime."""
-        return OnnxExecutor(self.folder / component.reference)
+    def reference(self, component: ComponentRecord) -> Executor:
+        """Opens the reference graph of a component in ONNX Runtime; takes the binary's element types as well."""
+        path = self.folder / component.reference
+        executor, inputs = OnnxExecutor(path), [tensor_spec(value) for value in ir.load(path).graph.inputs]
+        return lambda feeds: executor(cast_feeds(feeds, inputs))
 
     @contextlib.contextmanager
     def executors(self, *, reference: bool = False) -> Iterator[dict[str, Executor]]:
-        """Opens every component: its binary in emulation, or its reference graph.
+        """Opens every component: its binaries in emulation, or its reference graph.
 
         Args:
             reference: Use the reference graphs.
@@ -99,32 +107,25 @@ class Artifact:
         Raises:
             ArtifactError: A component has no binary that can be executed here.
         """
+        components = self.manifest.components
         with contextlib.ExitStack() as stack:
             if reference:
-                yield {component.name: self.reference(component) for component in self.manifest.components}
-            else:
-                yield {
-                    component.name: stack.enter_context(self.emulated(component))
-                    for component in self.manifest.components
-                }
+                yield {component.name: self.reference(component) for component in components}
+                return
+            opened: dict[str, Executor] = {}
+            for component in components:
+                parts = [stack.enter_context(self.emulated(segment)) for segment in component.segments]
+                opened[component.name] = chain(parts, [record.name for record in component.outputs])
+            yield opened
 
-    def emulated(self, component: ComponentRecord) -> EmulatedExecutor:
-        """Opens the binary of a component under its emulator."""
-        segment = component.segments[0]
-        if segment.executable is None:
-            raise ArtifactError(
-                f"component {component.name} has no binary that can be executed here",
-                where=str(self.folder),
-                received=segment.note,
-                remedy="use --reference to run the reference graphs",
-            )
-        return EmulatedExecutor(
-            self.folder / segment.executable,
-            self.weights,
-            tuple(record.spec() for record in component.inputs),
-            tuple(record.spec() for record in component.outputs),
-            list(segment.emulator),
-        )
+    def emulated(self, segment: SegmentRecord) -> contextlib.AbstractContextManager[Executor]:
+        """Opens the binary of a segment under its emulator.
+
+        Raises:
+            ArtifactError: It cannot be executed here, or was made for another version of the vendor's tool.
+            ToolError: The emulator is not installed.
+        """
+        return open_segment(self.folder, segment)
 
     def run(
         self,

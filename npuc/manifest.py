@@ -76,9 +76,24 @@ class Agreement(_Record):
 
 
 class SegmentRecord(_Record):
-    """The part of a component that one processor runs."""
+    """The part of a component that one processor runs.
 
+    Attributes:
+        name: The component's, or `<component>_<number>` where it has several parts.
+        processor: `cpu`, or an NPU's processor such as `htp`.
+        reference: Graph of this part: what the binary is compared with.
+        weights: Weights file the binary reads at run time; None where it holds its weights itself.
+        nodes: Number of nodes of the graph.
+        binding: What has to match before the files are loaded: versions of the vendor's runtime, chip, checksum.
+    """
+
+    name: str
     processor: str
+    reference: RelativePath
+    weights: RelativePath | None
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    nodes: int
     triple: str
     features: tuple[str, ...]
     files: tuple[RelativePath, ...]
@@ -91,6 +106,7 @@ class SegmentRecord(_Record):
     policy: dict[str, str] = Field(description="Per format: native, storage, requantised.")
     note: str
     remarks: tuple[str, ...]
+    binding: dict[str, str]
     agreement: Agreement
 
 
@@ -104,6 +120,28 @@ class LayerRecord(_Record):
     reason: str
 
 
+class NpuRecord(_Record):
+    """How a component was changed for the NPU, and what that changed.
+
+    Attributes:
+        processor: Which NPU.
+        scheme: `float16`, or bits of activations and weights: `a16w8`, `a8w8`, `a16w4`.
+        reason: Why this scheme.
+        sqnr: The changed graph against the reference graph, over all samples and outputs, dB; None where equal.
+        max_relative_error: The same as the largest difference.
+        weight_bytes: Large tensors of the changed graph.
+        weight_bytes_before: Large tensors of the reference graph.
+    """
+
+    processor: str
+    scheme: str
+    reason: str
+    sqnr: float | None
+    max_relative_error: float
+    weight_bytes: int
+    weight_bytes_before: int
+
+
 class ComponentRecord(_Record):
     """One component: its reference graph and what runs it."""
 
@@ -114,6 +152,7 @@ class ComponentRecord(_Record):
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
     layers: tuple[LayerRecord, ...]
+    npu: NpuRecord | None = None
     segments: tuple[SegmentRecord, ...]
 
 
@@ -174,6 +213,7 @@ class Manifest(_Record):
     recipe: dict[str, Any]
     components: tuple[ComponentRecord, ...]
     subnetworks: tuple[str, ...]
+    notes: tuple[str, ...] = Field((), description="What to know about the choice of processors.")
     format_errors: tuple[FormatError, ...]
     budgets: tuple[Budget, ...]
     files: dict[RelativePath, FileRecord]

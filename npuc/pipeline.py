@@ -11,11 +11,15 @@ from npuc.output_folder import atomic_folder
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.stages.availability import check_stages
-from npuc.stages.check import check_binaries
+from npuc.stages.check import CheckJob, check_binaries
 from npuc.stages.describe import Built, write_description
-from npuc.stages.lower import LowerJob, lower_program
+from npuc.stages.lower import LowerJob, lower_plan
 from npuc.stages.prepare import PrepareJob, prepare
+from npuc.stages.scheme import Choice, choose_scheme
+from npuc.stages.specialize import SpecializeJob, specialize
+from targets.accelerator import Accelerator
 from targets.device import Device
+from targets.registry import find_target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,16 +55,21 @@ def run_job(job: CompileJob) -> Artifact:
             reference.
     """
     check_stages(job.recipe)
+    accelerator = find_target(job.device.target).accelerator(job.device)
+    choice = choose_scheme(job.recipe, accelerator, job.device)
+    for note in choice.notes:
+        job.reporter.note(note)
     with atomic_folder(job.out) as folder:
-        _compile_into(job, folder)
+        _compile_into(job, accelerator, choice, folder)
     return Artifact(job.out)
 
 
-def _compile_into(job: CompileJob, folder: Path) -> None:
-    prepared = prepare(PrepareJob(job.model, job.recipe, job.dump_folder, job.reporter, job.cache), folder)
-    components = prepared.program.components
-    with job.reporter.phase("lower", len(components)) as advance:
-        lowered = lower_program(LowerJob(prepared.program, job.device, job.cache, folder), advance)
-    with job.reporter.phase("execute", len(components)) as advance:
-        agreements = check_binaries(prepared, lowered, job.device, job.recipe, folder, advance)
-    write_description(Built(prepared, job.device, job.tier, job.recipe, lowered, agreements), folder)
+def _compile_into(job: CompileJob, accelerator: Accelerator | None, choice: Choice, folder: Path) -> None:
+    source = PrepareJob(job.model, job.recipe, job.dump_folder, job.reporter, job.cache)
+    prepared = prepare(source, folder)
+    plan = specialize(SpecializeJob(source, prepared, job.device, accelerator, choice), folder)
+    with job.reporter.phase("lower", len(plan.segments)) as advance:
+        lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)
+    with job.reporter.phase("execute", len(plan.segments)) as advance:
+        agreements = check_binaries(CheckJob(plan, lowered, job.device, accelerator, folder), advance)
+    write_description(Built(prepared, plan, job.device, job.tier, job.recipe, lowered, agreements), folder)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from npuc.errors import RecipeError
-from targets.agreement import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE
+from targets.agreement import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE, NPU_SIGNAL_TO_NOISE
 
 TIERS = ("high", "mid", "low")
 _SIZE_LIMIT = 1 << 20
 
 FormatName = Literal["base", "float32", "float16", "e4m3", "e5m2"]
+NpuScheme = Literal["auto", "float16", "a16w8", "a8w8", "a16w4", "cpu"]
+NPU_SCHEMES: tuple[NpuScheme, ...] = get_args(NpuScheme)
 
 
 class _Section(BaseModel):
@@ -64,6 +66,12 @@ class Precision(_Section):
         "base", description="Cross-modal attention and projections between modalities."
     )
     overrides: tuple[PrecisionOverride, ...] = Field((), description="Exceptions; the first match wins.")
+    npu: NpuScheme = Field(
+        "auto",
+        description="What the NPU computes in: `float16`, or bits of activations and weights. `auto` takes float16"
+        " where the chip has it, else a16w8, and the CPU where there is no NPU back end or its tool is not"
+        " installed. `cpu` leaves the NPU out.",
+    )
     error_budget: float = Field(
         0.05,
         gt=0,
@@ -130,6 +138,17 @@ class Gates(_Section):
         FP8_SIGNAL_TO_NOISE,
         gt=0,
         description="Least signal-to-noise ratio, dB, of a component with FP8 layers against the reference.",
+    )
+    min_sqnr_npu_float16: float = Field(
+        NPU_SIGNAL_TO_NOISE["float16"],
+        gt=0,
+        description="The same for what an NPU computes in float16, against the graph made for the NPU.",
+    )
+    min_sqnr_npu_16_bit: float = Field(
+        NPU_SIGNAL_TO_NOISE["16 bit"], gt=0, description="The same with 16-bit activations (a16w8, a16w4)."
+    )
+    min_sqnr_npu_8_bit: float = Field(
+        NPU_SIGNAL_TO_NOISE["8 bit"], gt=0, description="The same with 8-bit activations (a8w8)."
     )
 
 

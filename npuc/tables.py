@@ -62,7 +62,7 @@ def component_table(manifest: Manifest) -> Table:
             sizes = (
                 decimal(size) for size in (segment.weight_bytes, segment.arena_bytes, segment.code_bytes)
             )
-            table.add_row(component.name, segment.processor, *sizes, str(segment.kernels), policy)
+            table.add_row(segment.name, segment.processor, *sizes, str(segment.kernels), policy)
     return table
 
 
@@ -130,9 +130,7 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
 
 def print_agreement(console: Console, manifest: Manifest) -> None:
     """Prints the agreement recorded in a manifest, and once each how binaries were executed or why not."""
-    segments = {
-        component.name: segment for component in manifest.components for segment in component.segments
-    }
+    segments = {segment.name: segment for component in manifest.components for segment in component.segments}
     console.print(agreement_table({name: segment.agreement for name, segment in segments.items()}))
     for note in sorted({segment.note for segment in segments.values()}):
         console.print(note, style="dim", highlight=False)

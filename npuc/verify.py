@@ -10,9 +10,10 @@ from exporter.program import Component, Executor, Feeds, Program
 from exporter.sources import open_source
 from npuc.agreement import Bound, compare
 from npuc.artifact import MODEL_FOLDER, Artifact
-from npuc.manifest import Agreement, ComponentRecord
+from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.recipe import Recipe
 from npuc.samples import load_samples
+from npuc.segments import cast_feeds, segment_feeds
 from npuc.stages.capture import capture_options
 from npuc.stages.observe import program_runner, spread
 
@@ -24,22 +25,34 @@ def verify_binaries(artifact: Artifact) -> dict[str, Agreement]:
     """Runs every binary on the artifact's samples and compares it with its reference graph.
 
     Returns:
-        Component name → agreement, measured now, against the bound stated in the manifest.
+        Segment name → agreement, measured now, against the bound stated in the manifest.
     """
     samples = load_samples(artifact.folder / MODEL_FOLDER)
+    agreements: dict[str, Agreement] = {}
+    for component in artifact.manifest.components:
+        agreements |= _verify_component(artifact, component, samples.get(component.name, []))
+    return agreements
+
+
+def _verify_component(
+    artifact: Artifact, component: ComponentRecord, feeds: list[Feeds]
+) -> dict[str, Agreement]:
+    inputs = [cast_feeds(feed, [record.spec() for record in component.inputs]) for feed in feeds]
+    references = [OnnxExecutor(artifact.folder / segment.reference) for segment in component.segments]
+    parts = segment_feeds(inputs, references)
     return {
-        component.name: _verify_component(artifact, component, samples.get(component.name, []))
-        for component in artifact.manifest.components
+        segment.name: _verify_segment(artifact, segment, reference, part)
+        for segment, reference, part in zip(component.segments, references, parts, strict=True)
     }
 
 
-def _verify_component(artifact: Artifact, component: ComponentRecord, feeds: list[Feeds]) -> Agreement:
-    recorded = component.segments[0].agreement
-    if component.segments[0].executable is None:
-        return recorded
-    bound = Bound.parse(recorded.bound)
-    with artifact.emulated(component) as candidate:
-        return compare(artifact.reference(component), candidate, feeds, bound)
+def _verify_segment(
+    artifact: Artifact, segment: SegmentRecord, reference: OnnxExecutor, feeds: list[Feeds]
+) -> Agreement:
+    if segment.executable is None:
+        return segment.agreement
+    with artifact.emulated(segment) as candidate:
+        return compare(reference, candidate, feeds, Bound.parse(segment.agreement.bound))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +123,8 @@ def _cast_inputs(executor: Executor, component: Component) -> Executor:
 def _answers(artifact: Artifact, program: Program, source: Mapping[str, Executor]) -> tuple[AnswerRow, ...]:
     runner = program_runner(program)
     rows = []
-    reference = any(component.segments[0].executable is None for component in artifact.manifest.components)
+    segments = [segment for component in artifact.manifest.components for segment in component.segments]
+    reference = any(segment.executable is None for segment in segments)
     with artifact.executors(reference=reference) as executors:
         for request in spread(program.requests, _ANSWER_REQUESTS):
             expected = runner.generate(source, request, _ANSWER_TOKENS).text

@@ -19,6 +19,7 @@ class Accelerator(Protocol):
         name: Processor name in manifests, and the folder its binaries lie in.
         schemes: Number formats it computes in, the preferred one first: `float16`, `a16w8`, `a8w8`, `a16w4`
             (activation bits, weight bits).
+        wide_factors: Whether it multiplies two 16-bit activations.
     """
 
     @property
@@ -28,6 +29,11 @@ class Accelerator(Protocol):
 
     @property
     def schemes(self) -> tuple[str, ...]:
+        """See the class."""
+        ...
+
+    @property
+    def wide_factors(self) -> bool:
         """See the class."""
         ...
 
@@ -53,7 +59,7 @@ class Accelerator(Protocol):
         device: Device,
         weights_file: Path,
         out_dir: Path,
-        progress: Progress | None,
+        progress: Progress | None = None,
     ) -> Lowered:
         """Compiles a whole graph for the NPU, as `Target.lower` does for the CPU.
 

@@ -24,6 +24,11 @@ FP8_SIGNAL_TO_NOISE = 25.0
 """Least `signal_to_noise`, in dB, of a component with FP8 activations, however deep: the rounding to E5M2 itself leaves
 20 to 29 dB in each layer, and flips of that rounding must stay below it."""
 
+NPU_SIGNAL_TO_NOISE: dict[str, float] = {"float16": 55.0, "16 bit": 50.0, "8 bit": 30.0}
+"""Least `signal_to_noise`, in dB, of what an NPU computes, by the type of its activations. Integer graphs agree to
+one or two steps of their last rounding; float16 differs in the order of sums and in the vendor's approximations of
+softmax and GELU."""
+
 
 def relative_error(reference: Array, actual: Array) -> float:
     """Largest absolute difference divided by the largest finite magnitude of the reference.

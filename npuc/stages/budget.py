@@ -5,35 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.program import Program, Role
+from exporter.program import Component, Role
 from npuc.manifest import Budget
+from npuc.segments import Plan
 from targets.device import Device
 from targets.registry import find_target
 from targets.target import Lowered
 
 
-def budgets(
-    program: Program, device: Device, lowered: Mapping[str, Lowered], folder: Path
-) -> tuple[Budget, ...]:
+def budgets(plan: Plan, device: Device, lowered: Mapping[str, Lowered], folder: Path) -> tuple[Budget, ...]:
     """Returns memory and flash needs as measured, and speed as an estimate from the device's bandwidth.
 
     Args:
-        program: Lowered program.
+        plan: What runs where.
         device: Gives budgets and bandwidth.
-        lowered: Arena sizes.
+        lowered: Code and arena sizes by segment.
         folder: Of the artifact.
     """
-    weights = (folder / "model" / "weights.bin").stat().st_size
+    components = {name: entry.component for name, entry in plan.components.items()}
+    # an NPU's binary holds its weights; only CPU code reads a weights file on the device
+    files = {segment.weights for segment in plan.segments if segment.on_cpu}
+    weights = sum((folder / path).stat().st_size for path in files)
     code = sum(entry.code_bytes for entry in lowered.values())
     arena = max(entry.arena_bytes for entry in lowered.values())
     limits = device.budgets
-    memory = weights + arena + code + _cache_bytes(program)
+    memory = weights + arena + code + _cache_bytes(components)
     return (
         _at_most(
-            "memory", memory, limits.ram_bytes.value, "weights, code, largest arena and KV cache, as built"
+            "memory",
+            memory,
+            limits.ram_bytes.value,
+            "binaries with their weights, largest arena and KV cache, as built",
         ),
-        _at_most("flash", weights + code, limits.flash_bytes.value, "weights and code, as built"),
-        *_speed(program, device),
+        _at_most("flash", weights + code, limits.flash_bytes.value, "binaries with their weights, as built"),
+        *_speed(components, device),
     )
 
 
@@ -43,15 +48,15 @@ def _at_most(name: str, value: float, limit: float, basis: str, unit: str = "B")
     )
 
 
-def _cache_bytes(program: Program) -> int:
-    specs = next((c.inputs for c in program.components.values() if c.role is Role.DECODE), ())
+def _cache_bytes(components: Mapping[str, Component]) -> int:
+    specs = next((c.inputs for c in components.values() if c.role is Role.DECODE), ())
     return sum(spec.nbytes for spec in specs if spec.name.startswith("past_"))
 
 
-def _speed(program: Program, device: Device) -> tuple[Budget, ...]:
+def _speed(components: Mapping[str, Component], device: Device) -> tuple[Budget, ...]:
     target = find_target(device.target)
-    seconds = {name: target.estimate(c, device).seconds for name, c in program.components.items()}
-    decode = [name for name, c in program.components.items() if c.role is Role.DECODE]
+    seconds = {name: target.estimate(c, device).seconds for name, c in components.items()}
+    decode = [name for name, c in components.items() if c.role is Role.DECODE]
     first = _at_most(
         "first token",
         sum(seconds.values()),

@@ -1,62 +1,89 @@
-"""Stage 6: every binary is executed and compared; what disagrees is not shipped."""
+"""Stage 7: every binary is executed and compared; what disagrees is not shipped."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
-from npuc.agreement import bound_for, compare
+from exporter.program import Executor, Feeds
+from npuc.agreement import compare
 from npuc.artifact import MODEL_FOLDER
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
-from npuc.recipe import Recipe
 from npuc.samples import load_samples
-from npuc.stages.lower import BINARY_FOLDER
-from npuc.stages.prepare import Prepared
-from npuc.weights_file import WEIGHTS_NAME
+from npuc.segments import ComponentPlan, Plan, Segment, cast_feeds, segment_feeds
+from targets.accelerator import Accelerator
 from targets.device import Device
 from targets.registry import find_target
 from targets.target import Lowered
 
 
-def check_binaries(
-    prepared: Prepared,
-    lowered: Mapping[str, Lowered],
-    device: Device,
-    recipe: Recipe,
-    folder: Path,
-    advance: Advance,
-) -> dict[str, Agreement]:
+@dataclasses.dataclass(frozen=True)
+class CheckJob:
+    """What to execute.
+
+    Attributes:
+        plan: Segments as they were lowered.
+        lowered: What was made of them.
+        device: Names the target that executes.
+        accelerator: Its NPU, if the plan uses one.
+        folder: Of the artifact.
+    """
+
+    plan: Plan
+    lowered: Mapping[str, Lowered]
+    device: Device
+    accelerator: Accelerator | None
+    folder: Path
+
+
+def check_binaries(job: CheckJob, advance: Advance) -> dict[str, Agreement]:
     """Runs every binary on the recorded samples.
 
     Args:
-        prepared: Components as they were lowered; the formats of their layers decide the bounds.
-        lowered: What was made of them.
-        device: Names the target that executes.
-        recipe: Sections [precision] and [gates].
-        folder: Of the artifact.
-        advance: Told once a component.
+        job: What to execute.
+        advance: Told once a segment.
+
+    Returns:
+        Segment name → agreement.
 
     Raises:
         AgreementError: A binary is beyond its bound.
     """
-    samples = load_samples(folder / MODEL_FOLDER)
-    target = find_target(device.target)
+    samples = load_samples(job.folder / MODEL_FOLDER)
     agreements = {}
-    for name, component in prepared.program.components.items():
-        bound = bound_for(
-            {layer.format for layer in prepared.layers[name]}, recipe.precision.base, recipe.gates
-        )
-        weights = folder / MODEL_FOLDER / WEIGHTS_NAME
-        with target.execute(component, lowered[name], folder / BINARY_FOLDER, weights) as candidate:
-            reference = OnnxExecutor(folder / MODEL_FOLDER / f"{name}.onnx")
-            agreements[name] = compare(reference, candidate, samples[name], bound)
-        if not agreements[name].passed:
-            raise _disagreement(name, agreements[name])
-        advance(1, 0)
+    for name, plan in job.plan.components.items():
+        feeds = [cast_feeds(feed, plan.component.inputs) for feed in samples[name]]
+        for segment, agreement in _check_component(job, plan, feeds).items():
+            agreements[segment] = agreement
+            advance(1, 0)
     return agreements
+
+
+def _check_component(job: CheckJob, plan: ComponentPlan, feeds: list[Feeds]) -> dict[str, Agreement]:
+    references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
+    agreements = {}
+    for segment, reference, inputs in zip(
+        plan.segments, references, segment_feeds(feeds, references), strict=True
+    ):
+        with _execute(job, segment) as candidate:
+            agreement = compare(reference, candidate, inputs, segment.bound)
+        if not agreement.passed:
+            raise _disagreement(segment.name, agreement)
+        agreements[segment.name] = agreement
+    return agreements
+
+
+def _execute(job: CheckJob, segment: Segment) -> contextlib.AbstractContextManager[Executor]:
+    lowered, binaries = job.lowered[segment.name], job.folder / segment.processor
+    if segment.on_cpu or job.accelerator is None:
+        target = find_target(job.device.target)
+        return target.execute(segment.component, lowered, binaries, job.folder / segment.weights)
+    return job.accelerator.execute(segment.component, lowered, binaries)
 
 
 def _disagreement(name: str, agreement: Agreement) -> AgreementError:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.program import Component
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
 from npuc.manifest import (
@@ -21,8 +20,8 @@ from npuc.manifest import (
 )
 from npuc.recipe import Recipe
 from npuc.report import REPORT_NAME, write_report
+from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.budget import budgets
-from npuc.stages.lower import BINARY_FOLDER
 from npuc.stages.prepare import Prepared
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from targets.device import Device
@@ -31,9 +30,10 @@ from targets.target import Lowered
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """Everything a compile made and measured."""
+    """Everything a compile made and measured; `lowered` and `agreements` by segment."""
 
     prepared: Prepared
+    plan: Plan
     device: Device
     tier: str
     recipe: Recipe
@@ -43,7 +43,7 @@ class Built:
 
 def write_description(built: Built, folder: Path) -> None:
     """Writes `report.html` and, last, `manifest.json` with the checksum of every other file."""
-    limits = budgets(built.prepared.program, built.device, built.lowered, folder)
+    limits = budgets(built.plan, built.device, built.lowered, folder)
     manifest = _manifest(built, limits, _files(folder))
     write_report(manifest, folder)
     report = {REPORT_NAME: _file_record(folder / REPORT_NAME)}
@@ -55,7 +55,7 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
     return Manifest(
         schema_version=SCHEMA_VERSION,
         npuc_version=npuc_version(),
-        tool_versions=tool_versions(),
+        tool_versions=tool_versions() | dict(built.plan.tools),
         source=program.provenance,
         family=program.family,
         settings=program.settings,
@@ -64,15 +64,17 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
             id=device.id, name=device.name, soc=device.soc.name, tier=built.tier, target=device.target
         ),
         recipe=built.recipe.model_dump(mode="json"),
-        components=tuple(_component(built, component) for component in program.components.values()),
+        components=tuple(_component(built, plan) for plan in built.plan.components.values()),
         subnetworks=("full",),
+        notes=built.plan.notes,
         format_errors=built.prepared.format_errors,
         budgets=limits,
         files=files,
     )
 
 
-def _component(built: Built, component: Component) -> ComponentRecord:
+def _component(built: Built, plan: ComponentPlan) -> ComponentRecord:
+    component = plan.component
     return ComponentRecord(
         name=component.name,
         role=component.role.value,
@@ -81,18 +83,25 @@ def _component(built: Built, component: Component) -> ComponentRecord:
         inputs=tuple(TensorRecord.of(spec) for spec in component.inputs),
         outputs=tuple(TensorRecord.of(spec) for spec in component.outputs),
         layers=built.prepared.layers[component.name],
-        segments=(_segment(built, component.name),),
+        npu=plan.npu,
+        segments=tuple(_segment(built, segment) for segment in plan.segments),
     )
 
 
-def _segment(built: Built, name: str) -> SegmentRecord:
-    lowered, cpu = built.lowered[name], built.device.cpu
+def _segment(built: Built, segment: Segment) -> SegmentRecord:
+    lowered, device, folder = built.lowered[segment.name], built.device, segment.processor
     return SegmentRecord(
-        processor="cpu",
-        triple=cpu.triple,
-        features=cpu.features,
-        files=tuple(f"{BINARY_FOLDER}/{file}" for file in lowered.files),
-        executable=f"{BINARY_FOLDER}/{lowered.executable}" if lowered.executable else None,
+        name=segment.name,
+        processor=segment.processor,
+        reference=segment.reference,
+        weights=segment.weights if segment.on_cpu else None,
+        inputs=tuple(TensorRecord.of(spec) for spec in segment.component.inputs),
+        outputs=tuple(TensorRecord.of(spec) for spec in segment.component.outputs),
+        nodes=len(segment.component.model.graph),
+        triple=device.cpu.triple if segment.on_cpu else f"hexagon-{device.npu.architecture}",
+        features=device.cpu.features if segment.on_cpu else (),
+        files=tuple(f"{folder}/{file}" for file in lowered.files),
+        executable=f"{folder}/{lowered.executable}" if lowered.executable else None,
         emulator=tuple(lowered.emulator),
         arena_bytes=lowered.arena_bytes,
         weight_bytes=lowered.weight_bytes,
@@ -101,7 +110,8 @@ def _segment(built: Built, name: str) -> SegmentRecord:
         policy=dict(lowered.policy),
         note=lowered.execution_note,
         remarks=lowered.remarks,
-        agreement=built.agreements[name],
+        binding=dict(lowered.binding),
+        agreement=built.agreements[segment.name],
     )
 
 

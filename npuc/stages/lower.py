@@ -1,4 +1,4 @@
-"""Stage 5: every component becomes a binary for the device; finished ones come from the cache."""
+"""Stage 6: every segment becomes a binary for its processor; finished ones come from the cache."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from pathlib import Path
 import onnx_ir as ir
 
 import targets
-from exporter.program import Component, Program
-from npuc.cache import Cache, content_key, package_digest
+from exporter.program import Component
+from npuc.cache import Cache, content_key, file_sha256, package_digest
 from npuc.progress import Advance
+from npuc.segments import Plan, Segment
 from npuc.version import tool_versions
-from npuc.weights_file import WEIGHTS_NAME
+from targets.accelerator import Accelerator
 from targets.device import Device
 from targets.registry import find_target
 from targets.target import Lowered
-
-BINARY_FOLDER = "cpu"
-"""Objects, headers and programs of the components."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,53 +24,85 @@ class LowerJob:
     """What to lower.
 
     Attributes:
-        program: Its weights are bound to the weights file.
+        plan: Segments; their weights are bound to the weights files.
         device: Device to lower for.
-        cache: Finished components.
-        folder: Of the artifact; binaries go to its `cpu/`.
+        accelerator: Its NPU, if the plan uses one.
+        cache: Finished segments.
+        folder: Of the artifact; binaries go to `cpu/`, or the folder named as the processor.
     """
 
-    program: Program
+    plan: Plan
     device: Device
+    accelerator: Accelerator | None
     cache: Cache
     folder: Path
 
 
-def lower_program(job: LowerJob, advance: Advance) -> dict[str, Lowered]:
-    """Checks coverage of all components first, then lowers each.
+def lower_plan(job: LowerJob, advance: Advance) -> dict[str, Lowered]:
+    """Checks coverage of all CPU segments first, then lowers each segment.
 
     Returns:
-        Component name → what was made; file names are relative to `cpu/`.
+        Segment name → what was made; file names are relative to the processor's folder.
 
     Raises:
-        TargetError: A node cannot be lowered; carries the coverage table.
+        TargetError: A node cannot be lowered; carries the coverage table. Or a compiler refused a segment.
     """
     target = find_target(job.device.target)
-    for component in job.program.components.values():
-        target.partition(component, job.device).require_complete()
-    binaries = job.folder / BINARY_FOLDER
-    binaries.mkdir(exist_ok=True)
+    for segment in job.plan.segments:
+        if segment.on_cpu:
+            target.partition(segment.component, job.device).require_complete()
+    weights = {path: file_sha256(job.folder / path) for path in {s.weights for s in job.plan.segments}}
     lowered = {}
-    for name, component in job.program.components.items():
-        lowered[name] = _lower(job, component, binaries)
-        advance(1, lowered[name].code_bytes)
+    for segment in job.plan.segments:
+        binaries = job.folder / segment.processor
+        binaries.mkdir(exist_ok=True)
+        lowered[segment.name] = _lower(job, segment, weights[segment.weights], binaries)
+        advance(1, lowered[segment.name].code_bytes)
     return lowered
 
 
-def _lower(job: LowerJob, component: Component, binaries: Path) -> Lowered:
+def _lower(job: LowerJob, segment: Segment, weights_sha256: str, binaries: Path) -> Lowered:
+    lowerer = find_target(job.device.target) if segment.on_cpu else job.accelerator
+    if lowerer is None:
+        raise ValueError(f"{segment.name} is for {segment.processor}, but the device has no such processor")
+
     def build(folder: Path) -> dict[str, object]:
-        weights = job.folder / "model" / WEIGHTS_NAME
-        return dataclasses.asdict(
-            find_target(job.device.target).lower(component, job.device, weights, folder)
-        )
+        weights = job.folder / segment.weights
+        return dataclasses.asdict(lowerer.lower(segment.component, job.device, weights, folder))
 
-    summary = job.cache.fetch(_key(job, component), binaries, build)
-    return Lowered.from_json(summary)
+    key = _cpu_key(job, segment.component) if segment.on_cpu else _npu_key(job, segment, weights_sha256)
+    return Lowered.from_json(job.cache.fetch(key, binaries, build))
 
 
-def _key(job: LowerJob, component: Component) -> str:
-    graph = ir.to_proto(component.model).SerializeToString(deterministic=True)
+def _cpu_key(job: LowerJob, component: Component) -> str:
+    """The code does not depend on the values of large weights."""
     cpu = job.device.cpu.model_dump(mode="json")
     return content_key(
-        "lower", component.name, graph, cpu, job.device.target, tool_versions(), package_digest(targets)
+        "lower",
+        component.name,
+        _graph(component),
+        cpu,
+        job.device.target,
+        tool_versions(),
+        package_digest(targets),
     )
+
+
+def _npu_key(job: LowerJob, segment: Segment, weights_sha256: str) -> str:
+    """The binary holds the weights."""
+    soc = job.device.soc.model_dump(mode="json")
+    versions = tool_versions() | dict(job.plan.tools)
+    return content_key(
+        "lower",
+        segment.processor,
+        segment.name,
+        _graph(segment.component),
+        weights_sha256,
+        soc,
+        versions,
+        package_digest(targets),
+    )
+
+
+def _graph(component: Component) -> bytes:
+    return ir.to_proto(component.model).SerializeToString(deterministic=True)

@@ -32,6 +32,7 @@ from npuc.stages.quantize import Quantized, quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.version import tool_versions
 from npuc.weights_file import large_initializers, write_weights
+from passes.remark import Remark
 
 VERIFICATION_REQUESTS = 2
 """Requests whose component inputs are kept in the artifact: enough to repeat the comparison anywhere."""
@@ -54,6 +55,21 @@ class PrepareJob:
     dump_folder: Path | None
     reporter: ProgressReporter
     cache: Cache
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """A normalised program in the precision it was captured in, and what its components were fed.
+
+    Attributes:
+        program: Elementary operators, static shapes.
+        feeds: Component name → inputs of the calibration requests.
+        remarks: Component name → remarks of the passes.
+    """
+
+    program: Program
+    feeds: dict[str, list[Feeds]]
+    remarks: dict[str, list[Remark]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +97,9 @@ def prepare(job: PrepareJob, folder: Path) -> Prepared:
     Raises:
         DiagnosticError: The model cannot be read, captured, rewritten or executed.
     """
-    fingerprint = source_fingerprint(job.model) if job.dump_folder is None else None
-    if fingerprint is None:
+    key = prepare_key(job)
+    if key is None:
         return _load(_build(job, folder), folder)
-    recipe = job.recipe.model_dump(mode="json", exclude={"name", "gates"})
-    code = package_digest(exporter, passes)
-    key = content_key("prepare", fingerprint, recipe, tool_versions(), code)
     summary = job.cache.fetch(
         key,
         folder,
@@ -96,21 +109,44 @@ def prepare(job: PrepareJob, folder: Path) -> Prepared:
     return _load(summary, folder)
 
 
+def prepare_key(job: PrepareJob) -> str | None:
+    """Returns what identifies the result of `prepare`; None where it is not to be cached."""
+    fingerprint = source_fingerprint(job.model) if job.dump_folder is None else None
+    if fingerprint is None:
+        return None
+    recipe = job.recipe.model_dump(mode="json", exclude={"name": True, "gates": True, "precision": {"npu"}})
+    return content_key("prepare", fingerprint, recipe, tool_versions(), package_digest(exporter, passes))
+
+
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     dump = IrDump(job.dump_folder)
-    with job.reporter.phase("capture", 1) as advance:
-        program = open_source(job.model, capture_options(job.recipe))
-        advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
-    with job.reporter.phase("normalize", len(program.components)) as advance:
-        remarks = normalize_program(program, advance, dump)
-    feeds = _observe(job, program)
+    observed = observe_program(job, dump)
+    program, remarks = observed.program, observed.remarks
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
-        quantized = quantize_program(program, job.recipe, feeds, advance, dump)
+        quantized = quantize_program(program, job.recipe, observed.feeds, advance, dump)
     for name, entries in quantized.remarks.items():
         remarks.setdefault(name, []).extend(entries)
     write_remarks(remarks, folder)
     _write_model(job, program, folder)
     return _summary(program, quantized)
+
+
+def observe_program(job: PrepareJob, dump: IrDump) -> Observed:
+    """Captures and normalises a model and runs its calibration requests.
+
+    Args:
+        job: What to prepare.
+        dump: Is shown the graph after each pass.
+
+    Raises:
+        DiagnosticError: The model cannot be read, captured, rewritten or executed.
+    """
+    with job.reporter.phase("capture", 1) as advance:
+        program = open_source(job.model, capture_options(job.recipe))
+        advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
+    with job.reporter.phase("normalize", len(program.components)) as advance:
+        remarks = normalize_program(program, advance, dump)
+    return Observed(program, _observe(job, program), remarks)
 
 
 def _observe(job: PrepareJob, program: Program) -> dict[str, list[Feeds]]:

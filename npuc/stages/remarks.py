@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from passes.remark import Remark
@@ -11,7 +11,7 @@ from passes.remark import Remark
 REMARKS_NAME = "remarks.jsonl"
 
 
-def write_remarks(remarks: Mapping[str, list[Remark]], folder: Path) -> None:
+def write_remarks(remarks: Mapping[str, Sequence[Remark]], folder: Path) -> None:
     """Writes `remarks.jsonl`, in the order of components and passes."""
     with (folder / REMARKS_NAME).open("w", encoding="utf-8") as file:
         for component, entries in remarks.items():

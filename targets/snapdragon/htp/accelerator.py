@@ -26,6 +26,7 @@ from targets.tvm.cpu_target import CpuTarget, format_policy
 
 _TOOL = "snapdragon"
 _FLOAT_SCHEMES = ("float16", "a16w8", "a8w8", "a16w4")
+_FIRST_WIDE_ARCH = 73
 _INTEGER_SCHEMES = ("a16w8", "a8w8", "a16w4")
 
 
@@ -42,6 +43,7 @@ class HtpAccelerator:
     def __init__(self, soc: HtpSoc, environment: ToolEnvironment | None = None) -> None:
         self.soc = soc
         self.schemes = _FLOAT_SCHEMES if soc.float16 else _INTEGER_SCHEMES
+        self.wide_factors = soc.arch >= _FIRST_WIDE_ARCH
         self._environment = environment or ToolEnvironment(find_tool(_TOOL))
 
     def require(self) -> None:

@@ -1,0 +1,73 @@
+"""Chooses what the NPU of a device computes in: the recipe's word, else a rule by chip."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from npuc.recipe import Recipe
+from targets.accelerator import Accelerator
+from targets.device import Device
+from targets.errors import TargetError, ToolError
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The decision.
+
+    Attributes:
+        scheme: `float16`, `a16w8` …; None where everything runs on the CPU.
+        reason: Why.
+        notes: What the user should be told about it.
+    """
+
+    scheme: str | None
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+def choose_scheme(recipe: Recipe, accelerator: Accelerator | None, device: Device) -> Choice:
+    """Decides before any work is done.
+
+    Args:
+        recipe: Its key `npu` in section [precision].
+        accelerator: Of the device, if npuc has a back end for it.
+        device: The device.
+
+    Raises:
+        ToolError: The recipe names a format, and the vendor's tool is not installed.
+        TargetError: The recipe names a format that the device's NPU does not compute in, or that has no NPU back end.
+    """
+    asked = recipe.precision.npu
+    if asked == "cpu":
+        return Choice(None, "the recipe leaves the NPU out")
+    if accelerator is None:
+        if asked == "auto":
+            return Choice(None, "npuc has no back end for the NPU of this device")
+        raise TargetError(
+            "npuc has no back end for the NPU of this device",
+            where=device.id,
+            received=f'[precision] npu = "{asked}"',
+            remedy='use npu = "auto" or "cpu"',
+        )
+    if asked == "auto":
+        return _automatic(accelerator, device)
+    if asked not in accelerator.schemes:
+        raise TargetError(
+            f"the NPU of this device does not compute in {asked}",
+            where=f"{device.id}: {device.soc.name}",
+            received=f'[precision] npu = "{asked}"',
+            remedy=f"use one of {', '.join(accelerator.schemes)}",
+        )
+    accelerator.require()
+    return Choice(asked, "the recipe asks for it")
+
+
+def _automatic(accelerator: Accelerator, device: Device) -> Choice:
+    try:
+        accelerator.require()
+    except ToolError as error:
+        note = f"the NPU is not used, everything runs on the CPU: {error.what}. To use it: {error.remedy}"
+        return Choice(None, error.what, (note,))
+    scheme = accelerator.schemes[0]
+    has = "computes" if scheme == "float16" else "does not compute"
+    return Choice(scheme, f"auto: {device.soc.name} {has} float16")

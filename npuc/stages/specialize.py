@@ -1,0 +1,100 @@
+"""Stage 5: which processor of the device runs which part of every component.
+
+Without an NPU back end that is the CPU, and the graphs are the prepared ones. An NPU gets graphs of its own, in a
+number format it computes in, with weights and reference graphs in `npu/`. Those files are for verification and do
+not go onto the device, where the NPU's binaries hold their weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import onnx_ir as ir
+
+from exporter.program import Component
+from npuc.agreement import Bound, bound_for, npu_bound
+from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
+from npuc.segments import ComponentPlan, Plan, Segment
+from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
+from npuc.stages.prepare import Prepared, PrepareJob
+from npuc.stages.scheme import Choice
+from targets.accelerator import Accelerator
+from targets.coverage import Coverage, Placement
+from targets.device import Device
+from targets.segmentation import split_component
+
+
+@dataclasses.dataclass(frozen=True)
+class SpecializeJob:
+    """What to specialise.
+
+    Attributes:
+        source: What was prepared; gives model, recipe, cache and reporter.
+        prepared: The result.
+        device: Device to compile for.
+        accelerator: Its NPU, if npuc has a back end for it.
+        choice: What the NPU computes in, if it is used.
+    """
+
+    source: PrepareJob
+    prepared: Prepared
+    device: Device
+    accelerator: Accelerator | None
+    choice: Choice
+
+
+def specialize(job: SpecializeJob, folder: Path) -> Plan:
+    """Decides which processor runs what, and fills `npu/` where there is an NPU.
+
+    Args:
+        job: What to specialise.
+        folder: Of the artifact.
+
+    Raises:
+        CoverageError: A node runs nowhere.
+    """
+    accelerator, choice = job.accelerator, job.choice
+    components = job.prepared.program.components
+    if accelerator is None or choice.scheme is None:
+        return Plan({name: _on_cpu(job, component) for name, component in components.items()}, choice.notes)
+    program = npu_program(NpuProgramJob(job.source, job.prepared, accelerator, choice), folder)
+    coverages = {name: accelerator.partition(c, job.device) for name, c in program.components.items()}
+    for coverage in coverages.values():
+        coverage.require_complete()
+        job.source.reporter.note(_summary(coverage))
+    plans = {name: _plan(job, program, coverages[name], folder) for name in components}
+    return Plan(plans, choice.notes, accelerator.versions())
+
+
+def _summary(coverage: Coverage) -> str:
+    counts = ", ".join(f"{count} on {place}" for place, count in coverage.counts().items())
+    return f"{coverage.component:<16} {len(coverage.nodes)} nodes: {counts}"
+
+
+def _plan(job: SpecializeJob, program: NpuProgram, coverage: Coverage, folder: Path) -> ComponentPlan:
+    name = coverage.component
+    component, record = program.components[name], program.records[name]
+    parts = split_component(component, coverage)
+    if all(part.processor is Placement.CPU for part in parts):
+        return dataclasses.replace(_on_cpu(job, job.prepared.program.components[name]), coverage=coverage)
+    gates = job.source.recipe.gates
+    segments = []
+    for part in parts:
+        if part.component is not component:
+            ir.save(part.component.model, folder / NPU_FOLDER / f"{part.component.name}.onnx")
+        on_cpu = part.processor is Placement.CPU
+        base = job.source.recipe.precision.base
+        bound = bound_for((), base, gates) if on_cpu else npu_bound(record.scheme, gates)
+        segments.append(Segment(part.component, str(part.processor), NPU_FOLDER, bound))
+    return ComponentPlan(component, tuple(segments), record, coverage)
+
+
+def _on_cpu(job: SpecializeJob, component: Component) -> ComponentPlan:
+    segment = Segment(component, str(Placement.CPU), MODEL_FOLDER, _cpu_bound(job, component.name))
+    return ComponentPlan(component, (segment,))
+
+
+def _cpu_bound(job: SpecializeJob, component: str) -> Bound:
+    formats = {layer.format for layer in job.prepared.layers[component]}
+    return bound_for(formats, job.source.recipe.precision.base, job.source.recipe.gates)
