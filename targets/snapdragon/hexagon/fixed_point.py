@@ -45,7 +45,8 @@ class FixedPointScale:
     @property
     def rounding(self) -> Array:
         """int32 [n]: half of the last place, added before the right shift."""
-        return np.left_shift(1, self.right_shift - 1).astype(np.int32)
+        half: Array = np.left_shift(1, self.right_shift - 1).astype(np.int32)
+        return half
 
     def apply(self, values: Array) -> Array:
         """Multiplies integers [n, …] by the factors along the first axis; exact in 64 bits.
@@ -57,7 +58,8 @@ class FixedPointScale:
         multiplier = self.multiplier.astype(np.int64).reshape(shape)
         shift = self.right_shift.astype(np.int64).reshape(shape) + MULTIPLIER_BITS
         product = (values.astype(np.int64) << self.left_shift) * multiplier
-        return np.right_shift(product + np.left_shift(np.int64(1), shift - 1), shift)
+        scaled: Array = np.right_shift(product + np.left_shift(np.int64(1), shift - 1), shift)
+        return scaled
 
     def require_headroom(self, magnitude: int, where: str) -> None:
         """Checks that 32 bits are enough for values up to `magnitude`.

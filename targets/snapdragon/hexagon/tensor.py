@@ -13,6 +13,17 @@ LEVELS = 255
 """Largest code of an unsigned 8-bit activation."""
 
 
+def as_codes(values: Array, minimum: int = 0) -> Array:
+    """Saturates to uint8 codes.
+
+    Args:
+        values: Whole numbers of any type.
+        minimum: Least code.
+    """
+    codes: Array = np.clip(values, minimum, LEVELS).astype(np.uint8)
+    return codes
+
+
 @dataclasses.dataclass(frozen=True)
 class QuantizedTensor:
     """Unsigned 8-bit activations: real value = (code − zero_point) · scale.
@@ -87,9 +98,9 @@ class QuantizedTensor:
 
     def quantize(self, values: Array) -> Array:
         """ONNX's QuantizeLinear: halves to even, saturating."""
-        codes = np.rint(values.astype(np.float32) / np.float32(self.scale)) + self.zero_point
-        return np.clip(codes, 0, LEVELS).astype(np.uint8)
+        return as_codes(np.rint(values.astype(np.float32) / np.float32(self.scale)) + self.zero_point)
 
     def dequantize(self, codes: Array) -> Array:
         """ONNX's DequantizeLinear, in float32."""
-        return ((codes.astype(np.int32) - self.zero_point) * np.float32(self.scale)).astype(np.float32)
+        values: Array = (codes.astype(np.int32) - self.zero_point).astype(np.float32) * np.float32(self.scale)
+        return values

@@ -54,11 +54,14 @@ class _Body:
         scale = declare_scale(writer, operation.scale, blocks)
         result = writer.buffer("int32", self._output.nbytes // 4)
         sums = [[hvx.variable() for _ in range(self._columns)] for _ in range(self._blocks)]
-        with T.serial(0, blocks // self._blocks) as group, T.serial(0, self._output.height) as row:
-            with T.serial(0, self._output.columns // self._columns) as column:
-                self._start(sums, bias, group)
-                self._accumulate(sums, codes, weights, group, row, column)
-                self._finish(sums, result, scale, group, row, column)
+        with (
+            T.serial(0, blocks // self._blocks) as group,
+            T.serial(0, self._output.height) as row,
+            T.serial(0, self._output.columns // self._columns) as column,
+        ):
+            self._start(sums, bias, group)
+            self._accumulate(sums, codes, weights, group, row, column)
+            self._finish(sums, result, scale, group, row, column)
 
     def _start(self, sums: _Sums, bias: Any, group: Any) -> None:
         for block, columns in enumerate(sums):
@@ -67,15 +70,18 @@ class _Body:
 
     def _accumulate(self, sums: _Sums, codes: Any, weights: Any, group: Any, row: Any, column: Any) -> None:
         rows, columns = self._operation.kernel
-        with T.serial(0, rows) as kernel_row, T.serial(0, columns) as kernel_column:
-            with T.serial(0, self._source.blocks) as depth:
-                with T.serial(0, _WORDS) as word:
-                    tap = (kernel_row * columns + kernel_column) * self._source.blocks + depth
-                    pixels = [
-                        self._pixel(depth, row, column * self._columns + c, kernel_row, kernel_column)
-                        for c in range(self._columns)
-                    ]
-                    self._multiply(sums, codes, weights, group, tap * _WORDS + word, pixels, word)
+        with (
+            T.serial(0, rows) as kernel_row,
+            T.serial(0, columns) as kernel_column,
+            T.serial(0, self._source.blocks) as depth,
+            T.serial(0, _WORDS) as word,
+        ):
+            tap = (kernel_row * columns + kernel_column) * self._source.blocks + depth
+            pixels = [
+                self._pixel(depth, row, column * self._columns + c, kernel_row, kernel_column)
+                for c in range(self._columns)
+            ]
+            self._multiply(sums, codes, weights, group, tap * _WORDS + word, pixels, word)
 
     def _multiply(
         self, sums: _Sums, codes: Any, weights: Any, group: Any, tap: Any, pixels: list[Any], word: Any

@@ -1,4 +1,4 @@
-"""Pieces of the plain kernels: scalar loops over the graph's own order, as a compiler gets them without a layout pass."""
+"""Pieces of the plain kernels: scalar loops over the graph's own order, without a layout pass."""
 
 from __future__ import annotations
 

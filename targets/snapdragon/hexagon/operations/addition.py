@@ -8,10 +8,10 @@ import numpy as np
 
 from exporter.program import Array
 from targets.snapdragon.hexagon.fixed_point import FixedPointScale, fixed_point_scale
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 FRACTION_BITS = 12
-"""Both addends are brought to 2^−12 of an output step, added, and rounded once more, halves upwards."""
+"""Both addends are brought to 2^-12 of an output step, added, and rounded once more, halves upwards."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,4 +59,4 @@ class Addition:
             for scale, codes, source in zip(self.scales, planes, self.sources, strict=True)
         ]
         rounded = (addends[0] + addends[1] + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS
-        return np.clip(rounded + self.output.zero_point, self.minimum, LEVELS).astype(np.uint8)
+        return as_codes(rounded + self.output.zero_point, self.minimum)

@@ -8,7 +8,7 @@ import numpy as np
 
 from exporter.program import Array
 from targets.snapdragon.hexagon.fixed_point import FixedPointScale
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Convolution:
                 window = padded[:, self._window(0, row, height), self._window(1, column, width)]
                 sums += np.tensordot(self.weights[:, :, row, column].astype(np.int64), window, axes=1)
         result = self.scale.apply(sums) + self.output.zero_point
-        return np.clip(result, self.minimum, LEVELS).astype(np.uint8)
+        return as_codes(result, self.minimum)
 
     def _window(self, axis: int, position: int, extent: int) -> slice:
         start, stride = position * self.dilations[axis], self.strides[axis]

@@ -16,7 +16,7 @@ from targets.snapdragon.hexagon.operations.row_arithmetic import (
     scale_rows,
     square_root,
 )
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 NORMAL_BITS = 10
 """Normalised values carry ten fraction bits."""
@@ -106,4 +106,4 @@ class LayerNorm:
         right_shift = np.maximum(self.base_shift + shift, 1)
         normal = scale_rows((n * codes - total) << self.deviation_shift, inverse, right_shift)
         result = self.scale.apply(normal) + self.offset[:, None, None]
-        return np.clip(result, 0, LEVELS).astype(np.uint8)
+        return as_codes(result)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from exporter.program import Array
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,4 +52,4 @@ def tabulate(function: Callable[[Array], Array], source: QuantizedTensor, output
     """
     real = (np.arange(LEVELS + 1, dtype=np.float64) - source.zero_point) * source.scale
     codes = np.rint(function(real) / output.scale) + output.zero_point
-    return np.clip(codes, 0, LEVELS).astype(np.uint8)
+    return as_codes(codes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from exporter.program import Array
 from targets.snapdragon.hexagon.fixed_point import FixedPointScale, fixed_point_scale
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,4 +52,4 @@ class Mean:
         """See `Operation.reference`."""
         sums = planes[0].astype(np.int64).sum(axis=(1, 2), keepdims=True)
         result = self.scale.apply(sums - self.positions * self.source.zero_point) + self.output.zero_point
-        return np.clip(result, 0, LEVELS).astype(np.uint8)
+        return as_codes(result)

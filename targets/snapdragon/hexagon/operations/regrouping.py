@@ -36,7 +36,8 @@ class Regrouping:
             return False
         axes = [axis for axis in range(len(self.source.shape)) if axis != self.source.channel_axis]
         if not self.permutation:
-            return self.source.strides == self.output.strides
+            pairs = zip(self.source.extents, self.source.strides, self.output.strides, strict=True)
+            return all(extent == 1 or before == after for extent, before, after in pairs)
         moved = [axis for axis in self.permutation if axis != self.source.channel_axis]
         return moved == axes and self.permutation[self.output.channel_axis] == self.source.channel_axis
 

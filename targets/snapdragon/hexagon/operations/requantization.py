@@ -8,7 +8,7 @@ import numpy as np
 
 from exporter.program import Array
 from targets.snapdragon.hexagon.fixed_point import FixedPointScale, fixed_point_scale
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,4 +49,4 @@ class Requantization:
         """See `Operation.reference`."""
         (codes,) = planes
         result = self.scale.apply(codes.astype(np.int64) - self.source.zero_point) + self.output.zero_point
-        return np.clip(result, self.minimum, LEVELS).astype(np.uint8)
+        return as_codes(result, self.minimum)

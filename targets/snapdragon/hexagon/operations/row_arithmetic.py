@@ -35,7 +35,7 @@ def reciprocal(value: int) -> tuple[int, int]:
 
 
 def scale_rows(values: Array, reciprocals: Array, shifts: Array) -> Array:
-    """(value · r · 2^14 · … ) as `FixedPointScale.apply`, with a multiplier and a right shift of each row's own.
+    """`FixedPointScale.apply` with the multiplier r · 2^14 and a right shift of each row's own.
 
     Args:
         values: Integers [channels, height, width].
@@ -47,7 +47,8 @@ def scale_rows(values: Array, reciprocals: Array, shifts: Array) -> Array:
     """
     total = shifts.astype(np.int64) + 31
     product = values.astype(np.int64) * (reciprocals.astype(np.int64) << RECIPROCAL_BITS)
-    return np.right_shift(product + np.left_shift(np.int64(1), total - 1), total)
+    scaled: Array = np.right_shift(product + np.left_shift(np.int64(1), total - 1), total)
+    return scaled
 
 
 def square_root(value: int) -> int:

@@ -10,7 +10,7 @@ from exporter.errors import DiagnosticError
 from exporter.program import Array
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.operations.row_arithmetic import MAX_CHANNELS, reciprocal, scale_rows
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 EXPONENTIAL_BITS = 14
 """The largest exponential of a row, that of its largest element, is 2^14."""
@@ -61,7 +61,8 @@ class Softmax:
     def exponentials(self) -> Array:
         """int64 [256]: the table e."""
         distance = np.arange(LEVELS + 1, dtype=np.float64) * self.source.scale
-        return np.rint((1 << EXPONENTIAL_BITS) * np.exp(-distance)).astype(np.int64)
+        table: Array = np.rint((1 << EXPONENTIAL_BITS) * np.exp(-distance)).astype(np.int64)
+        return table
 
     def reference(self, *planes: Array) -> Array:
         """See `Operation.reference`."""
@@ -71,7 +72,7 @@ class Softmax:
         pairs = np.asarray([reciprocal(int(total)) for total in exponentials.sum(axis=0).reshape(-1)])
         inverse, shift = (pairs[:, i].reshape(codes.shape[1:]) for i in range(2))
         result = scale_rows(exponentials << VALUE_SHIFT, inverse, BASE_SHIFT + shift)
-        return np.clip(result, 0, LEVELS).astype(np.uint8)
+        return as_codes(result)
 
     def _refused(self, received: str) -> DiagnosticError:
         return TargetError(

@@ -1,0 +1,82 @@
+"""Which nodes have an integer kernel on Hexagon."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from targets.errors import TargetError
+from targets.snapdragon.hexagon.importer import qdq
+from targets.snapdragon.hexagon.importer.converters import CONVERTERS
+
+_QUANTISERS = {"QuantizeLinear", "DequantizeLinear"}
+_BY_CONSTANT = {"Conv", "Gemm", "MatMul"}
+_PARAMETERS = {"LayerNormalization", "ReduceMean", "Reshape", "Squeeze", "Unsqueeze"}
+
+
+def hexagon_refusal(node: ir.Node) -> str | None:
+    """Why a node of a quantised graph cannot run on HVX, or None if it can.
+
+    Taken are, between DequantizeLinear and QuantizeLinear with uint8 codes and one scale: Conv (1-D, 2-D, without
+    groups), Gemm and MatMul by an int8 constant, Add, Mul of equal shapes, Relu, Sigmoid, Tanh, Gelu, Swish, HardSwish,
+    Softmax (output scale 1/256, zero point 0), LayerNormalization over the last axis, GlobalAveragePool and ReduceMean
+    over all positions, Reshape, Flatten, Squeeze, Unsqueeze, Transpose. QuantizeLinear and DequantizeLinear themselves
+    are taken. Float arithmetic is refused: HVX float code can be compiled for v73 but not executed here.
+
+    Attributes such as the groups of a Conv are checked when the component is lowered.
+
+    Args:
+        node: Of the graph, connected.
+
+    Returns:
+        The reason, for a coverage table.
+    """
+    if node.domain not in ("", "ai.onnx"):
+        return f"the domain {node.domain} is unknown"
+    try:
+        if node.op_type in _QUANTISERS:
+            return _quantiser_refusal(node)
+        if node.op_type not in CONVERTERS and node.op_type != "Relu":
+            return f"there is no integer kernel for {node.op_type}"
+        return _input_refusal(node) or _output_refusal(node)
+    except TargetError as error:
+        return error.what
+
+
+def _quantiser_refusal(node: ir.Node) -> str | None:
+    if qdq.constant_array(node.inputs[0]) is not None:
+        return None
+    qdq.activation_parameters(node)
+    return None
+
+
+def _input_refusal(node: ir.Node) -> str | None:
+    for index, value in enumerate(node.inputs):
+        if value is None:
+            continue
+        constant = qdq.read_constant(value)
+        if index and constant is not None and node.op_type in (_BY_CONSTANT | _PARAMETERS | {"Add"}):
+            continue
+        if index == 1 and node.op_type in _BY_CONSTANT:
+            return "the second operand is not a constant"
+        producer = value.producer()
+        inside = producer is not None and (
+            producer.op_type == "DequantizeLinear" or _is_fused(producer, node)
+        )
+        if not inside:
+            return "an input is not dequantised from uint8 codes: float arithmetic is not executed on HVX"
+    return None
+
+
+def _is_fused(producer: ir.Node, reader: ir.Node) -> bool:
+    """A ReLU after an operator, a bias after a MatMul: one integer operation."""
+    bias = reader.op_type == "Add" and producer.op_type == "MatMul"
+    return bias or (reader.op_type == "Relu" and producer.op_type in CONVERTERS)
+
+
+def _output_refusal(node: ir.Node) -> str | None:
+    for use in node.outputs[0].uses():
+        if use.node.op_type != "QuantizeLinear" and not _is_fused(node, use.node):
+            return "the result is not quantised to uint8 codes: float arithmetic is not executed on HVX"
+    if node.outputs[0].is_graph_output():
+        return "the result is a float output; QuantizeLinear and DequantizeLinear have to follow"
+    return None

@@ -1,0 +1,1 @@
+"""Quantised ONNX graphs → integer programs."""

@@ -1,0 +1,129 @@
+"""Conv, MatMul, Gemm and Add as integer operations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.program import Array
+from targets.errors import TargetError
+from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
+from targets.snapdragon.hexagon.importer import qdq
+from targets.snapdragon.hexagon.importer.context import NodeContext
+from targets.snapdragon.hexagon.importer.qdq import node_name
+from targets.snapdragon.hexagon.importer.reading import (
+    optional_input,
+    pair,
+    read_weight,
+    refused,
+    required_input,
+    same_axis,
+)
+from targets.snapdragon.hexagon.operations.addition import Addition
+from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.tensor import QuantizedTensor
+
+
+def convert_convolution(
+    context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
+) -> QuantizedTensor:
+    """Conv in one or two dimensions."""
+    source = context.tensor(required_input(node, 0), 1)
+    weight = read_weight(node, 1)
+    if source.shape[0] != 1 or node.attributes.get_int("group", 1) != 1 or weight.codes.ndim not in (3, 4):
+        raise refused(node, "a batch, groups, or three dimensions")
+    if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
+        raise refused(node, "auto_pad")
+    spatial = weight.codes.ndim - 2
+    strides = pair(node.attributes.get_ints("strides", [1] * spatial), 1)
+    dilations = pair(node.attributes.get_ints("dilations", [1] * spatial), 1)
+    pads = list(node.attributes.get_ints("pads", [0] * (2 * spatial)))
+    (top, left), (bottom, right) = pair(pads[:spatial], 0), pair(pads[spatial:], 0)
+    weights = weight.codes.reshape(*weight.codes.shape[:2], *pair(weight.codes.shape[2:], 1))
+    result = dataclasses.replace(output, channel_axis=1)
+    factors = _factors(weight, source, result)
+    bias = _bias(optional_input(node, 2), weights, weight, source)
+    scale = fixed_point_scale(factors)
+    padding = (top, left, bottom, right)
+    context.add(
+        Convolution(
+            node_name(node), source, result, weights, bias, scale, strides, padding, dilations, minimum
+        )
+    )
+    return result
+
+
+def convert_product(
+    context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
+) -> QuantizedTensor:
+    """MatMul or Gemm by a weight, or the Add of a bias to a MatMul."""
+    bias = optional_input(node, 2)
+    if node.op_type == "Gemm" and not _is_default_gemm(node):
+        raise refused(node, "transA, alpha or beta")
+    weight = read_weight(node, 1)
+    transposed = node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1
+    if weight.codes.ndim != 2 or (weight.scale.size > 1 and weight.axis != (0 if transposed else 1)):
+        raise refused(node, "a weight that is not a matrix with scales of its output channels")
+    return _dense(context, node, (weight, transposed, bias), output, minimum)
+
+
+def _dense(
+    context: NodeContext,
+    node: ir.Node,
+    operands: tuple[qdq.Constant, bool, ir.Value | None],
+    output: QuantizedTensor,
+    minimum: int,
+) -> QuantizedTensor:
+    weight, transposed, bias = operands
+    source = context.tensor(required_input(node, 0), -1)
+    matrix = weight.codes if transposed else weight.codes.T
+    weights = np.ascontiguousarray(matrix)[:, :, None, None]
+    scale = fixed_point_scale(_factors(weight, source, output))
+    total = _bias(bias, weights, weight, source)
+    context.add(Convolution(node_name(node), source, output, weights, total, scale, minimum=minimum))
+    return output
+
+
+def convert_sum(
+    context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
+) -> QuantizedTensor:
+    """The sum of two activations, or a MatMul's bias."""
+    for index in range(2):
+        producer = required_input(node, index).producer()
+        if producer is not None and producer.op_type == "MatMul":
+            bias = required_input(node, 1 - index)
+            return _dense(context, producer, (read_weight(producer, 1), False, bias), output, minimum)
+    left, right = same_axis(context, node, output)
+    result = dataclasses.replace(output, channel_axis=left.channel_axis)
+    context.add(Addition(node_name(node), left, right, result, minimum))
+    return result
+
+
+def _factors(weight: qdq.Constant, source: QuantizedTensor, output: QuantizedTensor) -> Array:
+    factors: Array = weight.scale * source.scale / output.scale
+    return factors
+
+
+def _bias(value: ir.Value | None, weights: Array, weight: qdq.Constant, source: QuantizedTensor) -> Array:
+    """The bias in units of the accumulator, with the input's zero point folded in."""
+    folded = -source.zero_point * weights.astype(np.int64).sum(axis=(1, 2, 3))
+    if value is None:
+        unbiased: Array = folded.astype(np.int32)
+        return unbiased
+    constant = qdq.read_constant(value)
+    if constant is None:
+        raise TargetError("a bias is not a constant", where=value.name or "", remedy="run the node elsewhere")
+    units = np.rint(constant.values.reshape(-1) / (weight.scale * source.scale))
+    total: Array = (units.astype(np.int64) + folded).astype(np.int32)
+    return total
+
+
+def _is_default_gemm(node: ir.Node) -> bool:
+    attributes = node.attributes
+    return (
+        attributes.get_int("transA", 0) == 0
+        and attributes.get_float("alpha", 1.0) == 1.0
+        and attributes.get_float("beta", 1.0) == 1.0
+    )
