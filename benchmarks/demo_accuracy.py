@@ -44,8 +44,14 @@ def main() -> None:
         table.add_row("reference graph", "FP8 by modality", *_score(artifact.runner(), executors, requests))
     with artifact.executors() as executors:
         few = requests[: arguments.binaries]
-        table.add_row("binaries, emulated", "FP8 by modality", *_score(artifact.runner(), executors, few))
+        row = _score(artifact.runner(), executors, few)
+        table.add_row("binaries, emulated", _precision(artifact), *row)
     Console().print(table)
+
+
+def _precision(artifact: Artifact) -> str:
+    on_npu = {f"{c.npu.scheme} on {c.npu.processor}" for c in artifact.manifest.components if c.npu}
+    return ", ".join(sorted(on_npu)) or "FP8 by modality"
 
 
 def _score(
