@@ -194,8 +194,8 @@ def _link_cache(tracer: Tracer, ends: Sequence[Axes]) -> None:
         tracer.dimensions.fix(axes[2], "rows of the KV cache")
         for axis in (axes[1], axes[3]):
             tracer.dimensions.mark_cached(axis)
-    for axis in (1, 3):
-        _unify_ends(tracer, [(axes[axis],) for axes in ends])
+    for index in (1, 3):
+        _unify_ends(tracer, [(axes[index],) for axes in ends])
 
 
 def _fix_outside(tracer: Tracer, name: str, axes: Axes) -> None:

@@ -1,7 +1,8 @@
 """Symbolic dimensions that are found to be equal, or to be products of smaller ones, while a graph is read.
 
-An axis of a tensor is a tuple of dimensions, outermost first: the output axis of a query projection is (groups, heads in
-a group, head channels) as soon as a Reshape has split it. Size 1 is the empty tuple, so that broadcasting needs no rule.
+An axis of a tensor is a tuple of dimensions, outermost first: the output axis of a query projection is (groups, heads
+in a group, head channels) as soon as a Reshape has split it. Size 1 is the empty tuple, so that broadcasting needs no
+rule.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def trace_concat(tracer: Tracer, node: ir.Node) -> None:
     operands = [list(tracer.axes(value)) for value in node.inputs if value is not None]
     rank = len(operands[0])
     along = integer(node, "axis", 0) % rank
-    result = [list(axes) for axes in operands][0]
+    result = list(operands[0])
     for axes in operands:
         tracer.fix([axes[along]], node, "joined channels stay")
         for axis in set(range(rank)) - {along}:

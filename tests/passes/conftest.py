@@ -11,6 +11,15 @@ import pytest
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Modality, Role
+from tests.pruning_programs import (  # noqa: F401 - fixtures, made once a session
+    bert,
+    demo,
+    equals_masked,
+    feeds_of,
+    fresh,
+    qwen,
+    residual_net,
+)
 
 HEADER = '<ir_version: 10, opset_import: ["" : 23, "com.microsoft" : 1]>'
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,16 +19,7 @@ from exporter.sources import open_source
 from passes.pipeline import directly_read_weights, normalize
 from passes.pruning.cut import Kept, axis_indices, cut
 from passes.pruning.dependencies import Dependencies
-
-sys.path.append(str(Path(__file__).parents[2]))
-import tiny_qwen3_vl  # noqa: E402
-
-QWEN_TIE = [
-    ("vision_encoder", "image_embeddings"),
-    ("embedding", "embeddings"),
-    ("prefill", "inputs_embeds"),
-    ("decode", "inputs_embeds"),
-]
+from tests.tiny_qwen3_vl import build
 
 
 def captured(source: str | Path, options: CaptureOptions | None = None) -> Program:
@@ -150,7 +140,7 @@ def _unselect(
 @pytest.fixture(scope="session")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> Program:
     folder = tmp_path_factory.mktemp("tiny-qwen")
-    tiny_qwen3_vl.build(folder, tied=True)
+    build(folder, tied=True)
     return captured(folder, CaptureOptions(image_size=(64, 64), prefill_length=16, cache_length=32))
 
 
@@ -251,6 +241,16 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Program:
 @pytest.fixture(scope="session")
 def residual_net(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return exported(ResidualNet(), torch.zeros(1, 3, 8, 8), tmp_path_factory.mktemp("cnn"))
+
+
+@pytest.fixture
+def feeds_of() -> Callable[[Program, int], dict[str, list[Feeds]]]:
+    """Random inputs of every component."""
+
+    def make(program: Program, count: int = 2) -> dict[str, list[Feeds]]:
+        return {name: [seeded(program, name, seed) for seed in range(count)] for name in program.components}
+
+    return make
 
 
 @pytest.fixture
