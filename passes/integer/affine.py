@@ -100,23 +100,17 @@ class Encoding:
 def affine_encoding(values: Range, kind: IntegerType) -> Encoding:
     """Covers a range: asymmetrically with an unsigned type, symmetrically with a signed one.
 
-    The zero point is an integer, so that 0 is exact; an unsigned scale is widened where rounding the zero point would
-    cut off an end of the range.
+    The zero point is an integer, so that 0 is exact; rounding it moves both ends by half a step at most, so that no
+    value of the range is off by more than half a step.
 
     Args:
         values: The interval.
         kind: Type of the codes.
     """
     if kind.is_signed:
-        scale = max(-values.low, values.high) / kind.highest
-        return Encoding(kind, storable_scale(scale))
-    span = values.high - values.low
-    if span <= 0:
-        return Encoding(kind, storable_scale(0.0))
-    zero_point = round(-values.low / span * kind.highest)
-    below = -values.low / zero_point if zero_point else 0.0
-    above = values.high / (kind.highest - zero_point) if zero_point < kind.highest else 0.0
-    return Encoding(kind, storable_scale(max(below, above)), zero_point)
+        return Encoding(kind, storable_scale(max(-values.low, values.high) / kind.highest))
+    scale = storable_scale((values.high - values.low) / kind.highest)
+    return Encoding(kind, scale, min(kind.highest, round(-values.low / scale)))
 
 
 def storable_scale(scale: float) -> float:
