@@ -102,20 +102,17 @@ def _layer_numbers(layout: Layout, weight: Weight) -> range:
 
 
 def _layers(count: int, kept: int, required: Sequence[int], scores: Sequence[float] | None) -> Indices:
-    """Chooses layers by score, else evenly spread ones; those required first."""
+    """Chooses layers: those required, then by score or else evenly spread, first and last among them."""
+    taken = [int(index) for index in required]
     if scores is None:
-        wanted = np.linspace(0, count - 1, kept) if kept > 1 else np.array([0.0])
-        # distance to the nearest wanted place, so that required layers replace their neighbours
-        places = np.arange(count)[:, None]
-        taken = [int(index) for index in required]
-        for place in wanted[
-            np.argsort(-np.min(np.abs(wanted[:, None] - [*taken, np.inf]), axis=1), kind="stable")
-        ]:
-            free = [int(index) for index in np.argsort(np.abs(places[:, 0] - place), kind="stable")]
-            taken += [next(index for index in free if index not in taken)]
-        return np.sort(np.array(taken[:kept], np.int64))
-    order = [
-        *required,
-        *(int(i) for i in np.argsort(-np.asarray(scores), kind="stable") if i not in required),
-    ]
-    return np.sort(np.array(order[:kept], np.int64))
+        places = np.linspace(0, count - 1, kept)
+        # a place that a required layer is next to is served already: begin with the others
+        distances = np.min(np.abs(places[:, None] - np.array([*taken, np.inf])), axis=1)
+        wanted = [float(place) for place in places[np.argsort(-distances, kind="stable")]]
+    else:
+        wanted = [float(index) for index in np.argsort(-np.asarray(scores), kind="stable")]
+    for place in wanted[: kept if scores is None else count]:
+        free = [index for index in range(count) if index not in taken]
+        if len(taken) < kept and (scores is None or place in free):
+            taken.append(min(free, key=lambda index: abs(index - place)))
+    return np.sort(np.array(taken[:kept], np.int64))

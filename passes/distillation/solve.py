@@ -17,6 +17,7 @@ TOLERANCE = 0.02
 
 _UNITS = {"M": 10**6, "B": 10**9}
 _MOST_COMBINATIONS = 1 << 24
+_ROUNDS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,41 +74,45 @@ def solve(layout: Layout, params: int, shares: Mapping[str, float] | None = None
         TrainingError: No combination is near enough.
     """
     shares = shares or {}
-    fixed = 1 - sum(shares.values())
+    given = sum(shares.values())
     free = sum(layout.share(part.name) for part in layout.parts if part.name not in shares)
-    dimensions = dict(layout.dimensions)
+    budgets = {
+        part.name: params * shares.get(part.name, layout.share(part.name) * (1 - given) / max(free, 1e-9))
+        for part in layout.parts
+    }
+    first = layout.parts[0].name
     counts: dict[str, int] = {}
-    for position, part in enumerate(layout.parts):
-        share = shares.get(part.name, layout.share(part.name) * fixed / free if free else 0.0)
-        # the last part makes up for what the others missed
-        last = position == len(layout.parts) - 1
-        wished = params - sum(counts.values()) if last else round(params * share)
-        dimensions = _solve_part(layout, part, dimensions, wished, params)
-        counts[part.name] = int(part.count(dimensions))
-    return Solution(dimensions, sum(counts.values()), params, counts)
+    for _ in range(_ROUNDS):
+        dimensions = dict(layout.dimensions)
+        for part in layout.parts:
+            dimensions = _solve_part(layout, part, dimensions, budgets[part.name], params)
+        counts = {part.name: int(part.count(dimensions)) for part in layout.parts}
+        if abs(sum(counts.values()) - params) <= TOLERANCE * params:
+            return Solution(dimensions, sum(counts.values()), params, counts)
+        # what the later parts cannot reach, the first one takes or gives
+        budgets[first] = params - sum(count for name, count in counts.items() if name != first)
+    raise TrainingError(
+        f"no student of this size exists within {TOLERANCE:.0%}",
+        received=f"{params} wished, the nearest found is {sum(counts.values())} ({counts})",
+        remedy="wish for the nearest, or give the parts other shares",
+    )
 
 
 def _solve_part(
-    layout: Layout, part: Part, dimensions: Mapping[str, int], wished: int, params: int
+    layout: Layout, part: Part, dimensions: Mapping[str, int], wished: float, params: int
 ) -> dict[str, int]:
+    """Chooses a part's dimensions: the best proportions within the tolerance, else the nearest size."""
     grids = _grids(part.choices, dimensions)
     candidates = layout.derive({**dimensions, **grids})
     error = np.abs(part.count(candidates) - wished) / params
     cost = _disproportion(part.choices, grids, dimensions)
-    for tolerance in (TOLERANCE / 4, TOLERANCE):
+    best = int(np.argmin(error))
+    for tolerance in (TOLERANCE, TOLERANCE / 4):
         fitting = error <= tolerance
         if fitting.any():
             best = int(np.argmin(np.where(fitting, cost + 1e-3 * error, np.inf)))
-            chosen = {name: int(grid[best]) for name, grid in grids.items()}
-            return dict(layout.derive({**dimensions, **chosen}))
-    nearest = int(np.argmin(error))
-    reached = int(part.count(layout.derive({**dimensions, **{n: int(g[nearest]) for n, g in grids.items()}})))
-    raise TrainingError(
-        f"no student of this size exists: {part.name} cannot have the wished number of parameters",
-        where=f"part {part.name}",
-        received=f"{wished} wished, the nearest is {reached}",
-        remedy=f"wish for about {max(1, params - wished + reached)} parameters in all, or give the parts other shares",
-    )
+    chosen = {name: int(grid[best]) for name, grid in grids.items()}
+    return dict(layout.derive({**dimensions, **chosen}))
 
 
 def _grids(choices: tuple[Choice, ...], teacher: Mapping[str, int]) -> dict[str, npt.NDArray[np.int64]]:

@@ -49,7 +49,7 @@ class Qwen3VLFamily:
             ExportError: config.json or the weights do not fit, or the image size does not.
         """
         config = parse_config(folder.config, str(folder.path / "config.json"))
-        layout = _layout(folder, config, options)
+        layout = patch_layout(folder, config, options)
         checkpoint = Checkpoint(folder)
         capturer = _Capturer(config, checkpoint, options, layout)
         components = (
@@ -61,7 +61,7 @@ class Qwen3VLFamily:
         return Program(
             family=self.name,
             components={component.name: component for component in components},
-            settings=_settings(folder, config, options, layout),
+            settings=runner_settings(folder, config, options, layout),
             assets={
                 "tokenizer.json": read_tokenizer(folder),
                 TEMPLATE_ASSET: read_template(folder, QWEN_TEMPLATE).encode(),
@@ -197,7 +197,12 @@ class _Capturer:
         return ir.LazyTensor(compute, dtype, ir.Shape(shape), name=f"vision_encoder/{stored}.resampled")
 
 
-def _layout(folder: ModelFolder, config: Qwen3VLConfig, options: CaptureOptions) -> PatchLayout:
+def patch_layout(folder: ModelFolder, config: Qwen3VLConfig, options: CaptureOptions) -> PatchLayout:
+    """Returns how pictures are cut.
+
+    Raises:
+        ExportError: The image size does not fit the model, or preprocessor_config.json is malformed.
+    """
     vision = config.vision
     if any(side % vision.size_factor for side in options.image_size):
         nearest = smart_resize(options.image_size, vision.size_factor, vision.size_factor**2)
@@ -233,9 +238,10 @@ def _channels(values: Mapping[str, Any], name: str, folder: ModelFolder) -> tupl
     return float(channels[0]), float(channels[1]), float(channels[2])
 
 
-def _settings(
+def runner_settings(
     folder: ModelFolder, config: Qwen3VLConfig, options: CaptureOptions, layout: PatchLayout
 ) -> dict[str, Any]:
+    """Returns what `Qwen3VLRunner` needs to know of the model."""
     image = {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in dataclasses.asdict(layout).items()

@@ -78,7 +78,7 @@ def test_a_bfloat16_checkpoint_converts_lazily(folder):
 
     tensors = load_file(folder / "model.safetensors")
     save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, folder / "model.safetensors")
-    from exporter.families.qwen3_vl.adapter import Qwen3VLFamily, _Capturer, _layout, parse_config
+    from exporter.families.qwen3_vl.adapter import Qwen3VLFamily, _Capturer, parse_config, patch_layout
     from exporter.model_folder import ModelFolder
     from exporter.weights import Checkpoint
 
@@ -87,7 +87,7 @@ def test_a_bfloat16_checkpoint_converts_lazily(folder):
     config = parse_config(model_folder.config, "")
     options = CaptureOptions(image_size=(64, 96), dtype="float16")
     component = _Capturer(
-        config, Checkpoint(model_folder), options, _layout(model_folder, config, options)
+        config, Checkpoint(model_folder), options, patch_layout(model_folder, config, options)
     ).embedding()
     (weight,) = component.model.graph.initializers.values()
     assert isinstance(weight.const_value, BlockwiseTensor)
