@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.program import Array
@@ -41,14 +45,10 @@ class TabulateAngles(Rewrite):
 
     HTP computes angles in float16, also where the graph says float32: position 1000 times a frequency is then off by
     up to 0.25 rad. The table [positions, columns] holds float32 cosines of float32 angles, rounded to the type in
-    which they are used. Where columns take their position from different rows (time, height and width of an image
+    which they are used, and is read by rows, as an embedding is. Where columns take their position from different rows (time, height and width of an image
     token), there is one table for each row with zeros in the others' columns, and the rows read are added.
 
-    One Gather of single elements from a flat table would do, but HTP emulation up to v79 gives wrong values for it
-    as soon as indices are computed in the graph.
-
     Args:
-        component: Name of the component; tables are named `<component>/…`.
         positions: Number of positions a table covers, from 0; none where it is not known.
     """
 
@@ -68,15 +68,15 @@ class TabulateAngles(Rewrite):
         if angles is None or self._model is None:
             return False
         sources = _sources(self._model, angles)
-        patterns = np.unique(sources, axis=1)
-        size = (self._positions or 0) * angles.frequencies.size * patterns.shape[1] * 2
+        patterns, positions = np.unique(sources, axis=1), self._positions or 0
+        size = positions * angles.frequencies.size * patterns.shape[1] * 2
         if not 0 < size <= _TABLE_LIMIT:
             why = "the positions are not bounded" if not size else f"a table would take {size} bytes"
             self.remark(node, f"{node.op_type} is computed in float16", why)
             return False
         build, narrow = Builder(graph, node), _narrowing_casts(node)
-        table = self._table(node.op_type, angles.frequencies, np.float16 if narrow else np.float32)
-        flat = build.reshape(angles.positions, (-1,))
+        table = _table(node.op_type, positions, angles.frequencies, np.float16 if narrow else np.float32)
+        flat = build.reshape(angles.positions, (math.prod(static_shape(angles.positions, node)),))
         parts = []
         for pattern in patterns.T:
             columns = (sources == pattern[:, None]).all(axis=0)
@@ -88,15 +88,15 @@ class TabulateAngles(Rewrite):
             total = build.op("Add", total, part, shape=(len(sources), angles.frequencies.size))
         looked_up = build.reshape(total, static_shape(angles.product, node))
         _connect(graph, node, narrow, _replay(build, node.inputs[0], angles.product, looked_up))
-        what = f"{node.op_type} reads tables of {self._positions} positions"
+        what = f"{node.op_type} reads tables of {positions} positions"
         self.remark(node, what, "float16 does not hold the angles", {"bytes": float(size)})
         return True
 
-    def _table(self, op_type: str, frequencies: Array, dtype: type[np.floating]) -> Array:
-        """Returns the function values [positions, columns]."""
-        positions = np.arange(self._positions, dtype=np.float32)
-        angles = positions[:, None] * frequencies.astype(np.float32).reshape(1, -1)
-        return (np.cos(angles) if op_type == "Cos" else np.sin(angles)).astype(dtype)
+
+def _table(op_type: str, positions: int, frequencies: Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Returns the function values [positions, columns]."""
+    angles = np.arange(positions, dtype=np.float32)[:, None] * frequencies.astype(np.float32).reshape(1, -1)
+    return np.asarray(np.cos(angles) if op_type == "Cos" else np.sin(angles), dtype)
 
 
 def _find_angles(value: ir.Value | None) -> _Angles | None:
@@ -145,8 +145,11 @@ def _sources(model: ir.Model, angles: _Angles) -> Array:
 
 
 def _is_whole(pattern: Array, positions: ir.Value) -> bool:
-    size = int(np.prod(positions.shape.numpy())) if positions.shape is not None else 0
-    return bool(np.array_equal(pattern, np.arange(size)))
+    return bool(np.array_equal(pattern, np.arange(_size(positions))))
+
+
+def _size(value: ir.Value) -> int:
+    return int(np.prod(value.shape.numpy())) if value.shape is not None else 0
 
 
 def _take(build: Builder, flat: ir.Value, pattern: Array) -> ir.Value:
