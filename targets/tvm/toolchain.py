@@ -56,9 +56,15 @@ def compile_object(triple: str, source: str, output: str, folder: Path, flags: S
 
 
 def link_static(
-    triple: str, objects: Sequence[str], output: str, folder: Path, flags: Sequence[str] = ()
+    triple: str,
+    objects: Sequence[str],
+    output: str,
+    folder: Path,
+    flags: Sequence[str] = (),
+    *,
+    strip: bool = True,
 ) -> None:
-    """Links a static ELF without libc, symbols and build id; equal objects give equal bytes.
+    """Links a static ELF without libc and build id; equal objects give equal bytes.
 
     Args:
         triple: LLVM triple.
@@ -66,11 +72,13 @@ def link_static(
         output: Name of the program.
         folder: Where all are.
         flags: More flags, such as the processor.
+        strip: Leave out the symbols.
 
     Raises:
         ToolError: The linker is missing or fails.
     """
-    static = ("-nostdlib", "-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,_start")
+    static = ["-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,_start"]
+    static += ["-s"] if strip else []
     _zig(["cc", "-target", zig_target(triple), "-g0", *static, *flags, *objects, "-o", output], folder)
 
 

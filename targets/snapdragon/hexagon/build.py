@@ -101,7 +101,9 @@ def write_sources(code: c_source.ComponentCode, folder: Path) -> list[str]:
     return [f"{code.name}.h", f"{code.name}.c", *RUNTIME_FILES]
 
 
-def link_program(code: c_source.ComponentCode, processor: Processor, kernels: str, folder: Path) -> str:
+def link_program(
+    code: c_source.ComponentCode, processor: Processor, kernels: str, folder: Path, *, strip: bool = True
+) -> str:
     """Compiles the sources of `write_sources` and links the static program.
 
     Args:
@@ -109,6 +111,7 @@ def link_program(code: c_source.ComponentCode, processor: Processor, kernels: st
         processor: The kernels' own.
         kernels: Name of their object file.
         folder: Where everything is.
+        strip: Leave out the symbols, which only counting instructions needs.
 
     Returns:
         Name of the program.
@@ -124,7 +127,7 @@ def link_program(code: c_source.ComponentCode, processor: Processor, kernels: st
     objects = [f"{Path(source).stem}.o" for source in sources]
     for source, built in zip(sources, objects, strict=True):
         toolchain.compile_object(TRIPLE, source, built, folder, flags)
-    toolchain.link_static(TRIPLE, [*objects, kernels], code.name, folder, flags)
+    toolchain.link_static(TRIPLE, [*objects, kernels], code.name, folder, flags, strip=strip)
     for temporary in (*objects, "runner_config.h", *_RUNNER_FILES):
         (folder / temporary).unlink()
     return code.name

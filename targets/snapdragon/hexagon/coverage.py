@@ -18,7 +18,7 @@ def hexagon_refusal(node: ir.Node) -> str | None:
 
     Taken are, between DequantizeLinear and QuantizeLinear with uint8 codes and one scale: Conv (1-D, 2-D, without
     groups), Gemm and MatMul by an int8 constant, Add, Mul of equal shapes, Relu, Sigmoid, Tanh, Gelu, Swish, HardSwish,
-    Softmax (output scale 1/256, zero point 0), LayerNormalization over the last axis, GlobalAveragePool and ReduceMean
+    Softmax, LayerNormalization over the last axis, GlobalAveragePool and ReduceMean
     over all positions, Reshape, Flatten, Squeeze, Unsqueeze, Transpose. QuantizeLinear and DequantizeLinear themselves
     are taken. Float arithmetic is refused: HVX float code can be compiled for v73 but not executed here.
 

@@ -6,8 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from exporter.program import Component
 from targets.snapdragon.hexagon.build import compile_for, hexagon_code, link_program, write_sources
 from targets.snapdragon.hexagon.executor import HexagonExecutor, code_spec
+from targets.snapdragon.hexagon.importer.component import import_integer_program
 from targets.snapdragon.hexagon.layout_pass import packed_steps
 from targets.snapdragon.hexagon.plain_pass import plain_steps
 from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED
@@ -55,13 +57,16 @@ class HexagonBinary:
         return HexagonExecutor(self.folder / self.executable, program.inputs, program.outputs, time_limit_s)
 
 
-def lower_program(program: IntegerProgram, folder: Path, layout: Layout = "packed") -> HexagonBinary:
+def lower_program(
+    program: IntegerProgram, folder: Path, layout: Layout = "packed", *, strip: bool = True
+) -> HexagonBinary:
     """Lowers an integer program.
 
     Args:
         program: From the importer.
         folder: Existing folder to write into.
         layout: Which kernels.
+        strip: Leave the symbols out of the static program.
 
     Raises:
         TargetError: An operation has no kernel.
@@ -76,7 +81,7 @@ def lower_program(program: IntegerProgram, folder: Path, layout: Layout = "packe
     for processor, name in names.items():
         compile_for(code, processor, folder / name, autovectorize=layout == "autovectorized")
     files = write_sources(code.code, folder)
-    executable = link_program(code.code, EXECUTED, names[EXECUTED], folder)
+    executable = link_program(code.code, EXECUTED, names[EXECUTED], folder, strip=strip)
     return HexagonBinary(
         program,
         folder,
@@ -89,3 +94,18 @@ def lower_program(program: IntegerProgram, folder: Path, layout: Layout = "packe
         tuple(sorted(code.kernels)),
         len(code.code.sequence.calls),
     )
+
+
+def lower_hexagon(component: Component, out_dir: Path, layout: Layout = "packed") -> HexagonBinary:
+    """Lowers a quantised component whole.
+
+    Args:
+        component: QDQ graph; see `hexagon_refusal` for what is taken.
+        out_dir: Existing folder to write into.
+        layout: Which kernels.
+
+    Raises:
+        TargetError: A node has no integer kernel.
+        ToolError: The cross compiler is missing or fails.
+    """
+    return lower_program(import_integer_program(component), out_dir, layout)

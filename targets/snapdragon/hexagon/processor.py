@@ -27,19 +27,20 @@ class Processor:
         """LLVM's name."""
         return f"hexagon{self.version}"
 
-    def target(self, *, autovectorize: bool = False) -> Any:
+    def target(self, *, autovectorize: bool = False, features: tuple[str, ...] = ()) -> Any:
         """The TVM target.
 
         TVM's own kind `hexagon` compiles x86 code without a host; kind `llvm` with a Hexagon triple is the sure way.
 
         Args:
             autovectorize: Let LLVM vectorise scalar loops for HVX, which it does not do by itself.
+            features: More LLVM features, such as `+hvx-qfloat`.
         """
         options: dict[str, Any] = {
             "kind": "llvm",
             "mtriple": TRIPLE,
             "mcpu": self.cpu,
-            "mattr": [f"+hvx{self.version}", "+hvx-length128b"],
+            "mattr": [f"+hvx{self.version}", "+hvx-length128b", *features],
             "opt-level": 3,
         }
         if autovectorize:

@@ -50,12 +50,9 @@ class _Importer(NodeContext):
                 self._quantize(node)
             elif node.op_type == "DequantizeLinear" and qdq.constant_array(node.inputs[0]) is None:
                 self._dequantize(node)
-        return IntegerProgram(
-            self._component.name,
-            tuple(self._inputs.values()),
-            tuple(self._operations),
-            tuple(self._output(value) for value in graph.outputs),
-        )
+        outputs = tuple(self._output(value) for value in graph.outputs)
+        inputs = tuple(self._inputs.values())
+        return IntegerProgram(self._component.name, inputs, tuple(self._operations), outputs)
 
     def tensor(self, value: ir.Value, channel_axis: int | None = None) -> QuantizedTensor:
         """See `NodeContext.tensor`."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from tvm.script.ir_builder import tirx as T
 
-from targets.snapdragon.hexagon.fixed_point import FixedPointScale
 from targets.snapdragon.hexagon.kernels import hvx
-from targets.snapdragon.hexagon.kernels.packed_scale import scaled
+from targets.snapdragon.hexagon.kernels.packed_scale import scaled_equally
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
 from targets.snapdragon.hexagon.layout import BlockLayout
 from targets.snapdragon.hexagon.operations.addition import FRACTION_BITS, Addition
@@ -27,7 +25,7 @@ def packed_addition(operation: Addition) -> KernelCode:
     def body(writer: KernelWriter) -> None:
         def add(words: Sequence[Any]) -> Any:
             left, right = (
-                _scaled(word - hvx.splat(source.zero_point), scale)
+                scaled_equally(word - hvx.splat(source.zero_point), scale)
                 for word, source, scale in zip(words, operation.sources, operation.scales, strict=True)
             )
             return (left + right + hvx.splat(1 << (FRACTION_BITS - 1))) >> hvx.splat(FRACTION_BITS)
@@ -46,7 +44,7 @@ def packed_multiplication(operation: Multiplication) -> KernelCode:
                 word - hvx.splat(source.zero_point)
                 for word, source in zip(words, operation.sources, strict=True)
             )
-            return _scaled(left * right, operation.scale)
+            return scaled_equally(left * right, operation.scale)
 
         _each_register(writer, operation, 2, _finished(operation, multiply))
 
@@ -58,7 +56,7 @@ def packed_requantization(operation: Requantization) -> KernelCode:
 
     def body(writer: KernelWriter) -> None:
         def requantize(words: Sequence[Any]) -> Any:
-            return _scaled(words[0] - hvx.splat(operation.source.zero_point), operation.scale)
+            return scaled_equally(words[0] - hvx.splat(operation.source.zero_point), operation.scale)
 
         _each_register(writer, operation, 1, _finished(operation, requantize))
 
@@ -79,15 +77,6 @@ def packed_lookup(operation: Lookup) -> KernelCode:
             hvx.store(result, at, hvx.lookup(hvx.load(codes, at), halves))
 
     return write_kernel("lookup", body)
-
-
-def _scaled(words: Any, scale: FixedPointScale) -> Any:
-    """The product by a factor for all channels; it is part of the code."""
-    multiplier, rounding, shift = (
-        hvx.splat(int(np.ravel(values)[0]))
-        for values in (scale.multiplier, scale.rounding, scale.right_shift)
-    )
-    return scaled(words, multiplier, rounding, shift, scale.left_shift)
 
 
 def _finished(operation: Addition | Multiplication | Requantization, compute: _Words) -> _Words:

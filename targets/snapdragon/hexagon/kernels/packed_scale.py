@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from targets.snapdragon.hexagon.fixed_point import FixedPointScale
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.writer import KernelWriter
@@ -49,3 +51,12 @@ def scaled(words: Any, multiplier: Any, rounding: Any, shift: Any, left_shift: i
     """`FixedPointScale.apply` on a register: the product's floor, then one rounding shift."""
     raised = words << hvx.splat(left_shift) if left_shift else words
     return (hvx.high_multiply(raised, multiplier) + rounding) >> shift
+
+
+def scaled_equally(words: Any, scale: FixedPointScale) -> Any:
+    """`FixedPointScale.apply` with one factor for all channels, which is part of the code."""
+    multiplier, rounding, shift = (
+        hvx.splat(int(np.ravel(values)[0]))
+        for values in (scale.multiplier, scale.rounding, scale.right_shift)
+    )
+    return scaled(words, multiplier, rounding, shift, scale.left_shift)

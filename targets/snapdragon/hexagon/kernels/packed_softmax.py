@@ -9,6 +9,7 @@ from tvm.script.ir_builder import tirx as T
 
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_rows import RowGroups, RowScale
+from targets.snapdragon.hexagon.kernels.packed_scale import scaled_equally
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
 from targets.snapdragon.hexagon.layout import COLUMNS, BlockLayout
 from targets.snapdragon.hexagon.operations.softmax import BASE_SHIFT, VALUE_SHIFT, Softmax
@@ -21,6 +22,7 @@ def packed_softmax(operation: Softmax) -> KernelCode:
 
 class _Body:
     def __init__(self, operation: Softmax) -> None:
+        self._operation = operation
         self._layout = BlockLayout(*operation.source.extents)
         self._rows = RowGroups(self._layout)
         table = operation.exponentials
@@ -68,8 +70,9 @@ class _Body:
         low, high = (hvx.widen(self._exponential(codes, largest, word, part)) for part in range(2))
         exponentials = [first + (second << hvx.splat(8)) for first, second in zip(low, high, strict=True)]
         spread = scales * (COLUMNS // len(scales))
-        quotients = [
-            scale.apply(value << hvx.splat(VALUE_SHIFT))
+        zero_point = hvx.splat(self._operation.output.zero_point)
+        results = [
+            scaled_equally(scale.apply(value << hvx.splat(VALUE_SHIFT)), self._operation.scale) + zero_point
             for scale, value in zip(spread, exponentials, strict=True)
         ]
-        hvx.store(result, word, hvx.narrow(quotients))
+        hvx.store(result, word, hvx.narrow(results))

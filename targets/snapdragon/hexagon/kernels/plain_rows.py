@@ -22,6 +22,7 @@ def plain_softmax(operation: Softmax) -> KernelCode:
         source = operation.source
         codes = writer.buffer("uint8", source.elements)
         table = writer.constant(operation.exponentials.astype(np.int32))
+        scale = plain.PlainScale(writer, operation.scale)
         result = writer.buffer("uint8", source.elements)
         largest, total, row_scale = plain.cell(), plain.cell(), _RowScale()
         channels, height, width = source.extents
@@ -38,8 +39,9 @@ def plain_softmax(operation: Softmax) -> KernelCode:
             with T.serial(0, channels) as channel:
                 place = plain.offset(source, channel, row, column)
                 exponential = table[largest[0] - plain.code(codes, place)]
-                quotient = row_scale.apply(exponential << T.int32(VALUE_SHIFT))
-                T.buffer_store(result, plain.clamp(quotient, 0), [place])
+                probability = row_scale.apply(exponential << T.int32(VALUE_SHIFT))
+                value = scale.apply(probability, channel) + operation.output.zero_point
+                T.buffer_store(result, plain.clamp(value, 0), [place])
 
     return write_kernel("softmax", body)
 

@@ -6,10 +6,15 @@ import dataclasses
 
 import numpy as np
 
-from exporter.errors import DiagnosticError
 from exporter.program import Array
 from targets.errors import TargetError
-from targets.snapdragon.hexagon.operations.row_arithmetic import MAX_CHANNELS, reciprocal, scale_rows
+from targets.snapdragon.hexagon.fixed_point import FixedPointScale, fixed_point_scale
+from targets.snapdragon.hexagon.operations.row_arithmetic import (
+    MAX_CHANNELS,
+    RECIPROCAL_BITS,
+    reciprocal,
+    scale_rows,
+)
 from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 EXPONENTIAL_BITS = 14
@@ -18,23 +23,24 @@ EXPONENTIAL_BITS = 14
 VALUE_SHIFT = 10
 """Exponentials are scaled up by 2^10 before the row's multiplier, for precision."""
 
-OUTPUT_STEPS = 256
-"""The output has the fixed scale 1/256 and zero point 0, as softmax has in TFLite and on HTP."""
+PROBABILITY_BITS = 16
+"""Probabilities carry sixteen fraction bits before they are rounded to codes."""
 
-BASE_SHIFT = VALUE_SHIFT + 14 - 8
-"""Right shift of the product for a row's sum with `normalizing_shift` 0: 2^(10 + 14) over 256 steps."""
+BASE_SHIFT = VALUE_SHIFT + RECIPROCAL_BITS - PROBABILITY_BITS
+"""Right shift of the product for a row's sum with `normalizing_shift` 0."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Softmax:
     """p = e[max − code] / Σ e, where e[d] = round(2^14 · exp(−scale · d)) is a table.
 
-    With (r, s) = reciprocal(Σ e): code = clamp((e · 2^10 · r · 2^14 + half) >> (31 + 16 + s)).
+    With (r, s) = reciprocal(Σ e): p · 2^16 = (e · 2^10 · r · 2^14 + half) >> (31 + 8 + s), and
+    code = clamp(zero_point + scaled(p · 2^16)).
 
     Attributes:
         name: Of the node.
         source: Input.
-        output: Result, with scale 1/256 and zero point 0.
+        output: Result.
     """
 
     name: str
@@ -42,20 +48,29 @@ class Softmax:
     output: QuantizedTensor
 
     def __post_init__(self) -> None:
-        """Checks the output's fixed scale and the row's length.
+        """Checks the ranges.
 
         Raises:
-            TargetError: One is outside the kernel's range.
+            TargetError: There are too many classes, or the output's scale is too small.
         """
-        if self.output.zero_point != 0 or abs(self.output.scale * OUTPUT_STEPS - 1) > 1e-6:
-            raise self._refused(f"output scale {self.output.scale:g}, zero point {self.output.zero_point}")
         if self.source.channels > MAX_CHANNELS // 2:
-            raise self._refused(f"{self.source.channels} classes")
+            raise TargetError(
+                "the integer softmax does not take this row",
+                where=self.name,
+                received=f"{self.source.channels} classes",
+                remedy=f"use at most {MAX_CHANNELS // 2} classes, or run the node elsewhere",
+            )
+        self.scale.require_headroom(1 << PROBABILITY_BITS, self.name)
 
     @property
     def sources(self) -> tuple[QuantizedTensor, ...]:
         """The input."""
         return (self.source,)
+
+    @property
+    def scale(self) -> FixedPointScale:
+        """One over the output scale, for values with `PROBABILITY_BITS` fraction bits."""
+        return fixed_point_scale([1 / (self.output.scale * (1 << PROBABILITY_BITS))])
 
     @property
     def exponentials(self) -> Array:
@@ -71,13 +86,6 @@ class Softmax:
         exponentials = self.exponentials[distance]
         pairs = np.asarray([reciprocal(int(total)) for total in exponentials.sum(axis=0).reshape(-1)])
         inverse, shift = (pairs[:, i].reshape(codes.shape[1:]) for i in range(2))
-        result = scale_rows(exponentials << VALUE_SHIFT, inverse, BASE_SHIFT + shift)
+        probabilities = scale_rows(exponentials << VALUE_SHIFT, inverse, BASE_SHIFT + shift)
+        result = self.scale.apply(probabilities) + self.output.zero_point
         return as_codes(result)
-
-    def _refused(self, received: str) -> DiagnosticError:
-        return TargetError(
-            "the integer softmax does not take this",
-            where=self.name,
-            received=received,
-            remedy=f"quantise the output with scale 1/256 and zero point 0; at most {MAX_CHANNELS // 2} classes",
-        )
