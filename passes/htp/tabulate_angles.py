@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-
 from typing import Any
 
 import numpy as np
@@ -45,8 +44,9 @@ class TabulateAngles(Rewrite):
 
     HTP computes angles in float16, also where the graph says float32: position 1000 times a frequency is then off by
     up to 0.25 rad. The table [positions, columns] holds float32 cosines of float32 angles, rounded to the type in
-    which they are used, and is read by rows, as an embedding is. Where columns take their position from different rows (time, height and width of an image
-    token), there is one table for each row with zeros in the others' columns, and the rows read are added.
+    which they are used, and is read by rows, as an embedding is. Where columns take their position from different rows
+    (time, height and width of an image token), there is one table for each row, with zeros in the others' columns, and
+    the rows read are added.
 
     Args:
         positions: Number of positions a table covers, from 0; none where it is not known.
