@@ -126,10 +126,15 @@ def _cut_shapes(component: Component, resized: Mapping[ir.Value, Axes]) -> None:
         build = Builder(graph, node)
         if is_op(node, "Reshape", "Expand"):
             shape = [int(extent) for extent in output.shape.numpy()]
-            node.replace_input_with(1, build.integers(shape, "shape"))
+            node.replace_input_with(1, _sizes(build, shape))
         elif is_op(node, "Split") and len(node.inputs) > 1:
             axis = integer(node, "axis", 0)
             sizes = [int(value.shape[axis]) for value in node.outputs if value.shape is not None]  # type: ignore[arg-type]
-            node.replace_input_with(1, build.integers(sizes, "split"))
+            node.replace_input_with(1, _sizes(build, sizes))
         elif is_op(node, "Conv") and integer(node, "group", 1) > 1:
             node.attributes["group"] = ir.AttrInt64("group", int(output.shape[1]))  # type: ignore[arg-type]
+
+
+def _sizes(build: Builder, sizes: list[int]) -> ir.Value:
+    """Adds a list of sizes whose name tells them, as a graph may be cut more than once."""
+    return build.integers(sizes, "x".join(str(size) for size in sizes))

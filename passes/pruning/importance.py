@@ -115,7 +115,7 @@ def _observe(model: ir.Model, axes: Mapping[str, int], feeds: Sequence[Feeds]) -
     """Returns Σ x² of each channel over all feeds."""
     graph = model.graph
     inputs = {value.name for value in graph.inputs}
-    constants = {name: np.asarray(value.const_value.numpy()) for name, value in graph.initializers.items()
+    constants = {name: np.array(value.const_value.numpy()) for name, value in graph.initializers.items()
                  if name in axes and value.const_value is not None}  # fmt: skip
     executor = OnnxExecutor(model, sorted(axes.keys() - inputs - constants.keys()))
     sums: dict[str, Scores] = {}

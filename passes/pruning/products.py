@@ -13,8 +13,14 @@ from passes.pruning.dimensions import Axis
 from passes.pruning.tracer import Axes
 from passes.rewrite import integer, is_op, required_input
 
-ENCODINGS = (".e4m3", ".e5m2")
-"""Endings that quantisation gives a weight's name."""
+LEADING = ".leading"
+"""Ends the name of a weight whose axes `lead_with` permuted."""
+
+VIEW = ":"
+"""Stands between a weight's name and the number of its first rows that a sub-network reads."""
+
+ENDINGS = (LEADING, ".e4m3", ".e5m2")
+"""What layout and quantisation put at the end of a weight's name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +89,9 @@ def stored_weight(value: ir.Value) -> tuple[ir.Value, tuple[int, ...]] | None:
 
 
 def base_name(initializer: str) -> str:
-    """Returns an initializer's name without the ending of an FP8 encoding."""
-    for ending in ENCODINGS:
+    """Returns the name a weight had before it was quantised, laid out and viewed."""
+    initializer = initializer.partition(VIEW)[0]
+    for ending in ENDINGS:
         initializer = initializer.removesuffix(ending)
     return initializer
 

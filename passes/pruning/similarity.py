@@ -54,7 +54,7 @@ def _observe(
         values = {**feed, **executor(feed)}
         for layer, (first, last) in ends.items():
             constant = constants.get(first)
-            x = values[first] if constant is None else np.asarray(constant.numpy())
+            x = values[first] if constant is None else np.array(constant.numpy())
             cosines[layer] += _cosines(x, values[last])
     return {layer: found for layer, found in cosines.items() if found}
 

@@ -20,13 +20,16 @@ _SMALL_BYTES = 1 << 10
 def take(tensor: ir.TensorProtocol, chosen: Mapping[int, Indices], name: str) -> ir.TensorProtocol:
     """Returns a tensor with some axes reduced to chosen indices, in their order.
 
-    Small tensors are read now, others when they are written, a block of rows at a time.
+    Small tensors are read now, others when they are written, a block of rows at a time. The first rows of an external
+    tensor are the same bytes of the same file.
 
     Args:
         tensor: Any weight.
         chosen: Axis → indices.
         name: Of the result.
     """
+    if isinstance(tensor, ir.ExternalTensor) and _is_prefix(chosen):
+        return _first_rows(tensor, len(chosen[0]), name)
     if tensor.nbytes <= _SMALL_BYTES:
         array = _take_axes(np.asarray(tensor.numpy()), chosen, first=0)
         return ir.Tensor(np.ascontiguousarray(array), dtype=tensor.dtype, name=name)
@@ -34,6 +37,24 @@ def take(tensor: ir.TensorProtocol, chosen: Mapping[int, Indices], name: str) ->
     if source is not None and len(source.shape) == 2:  # one pass over the file instead of one for each block
         return transposed(take(source, {1 - axis: index for axis, index in chosen.items()}, name), name)
     return _lazily(tensor, chosen, name)
+
+
+def _is_prefix(chosen: Mapping[int, Indices]) -> bool:
+    return chosen.keys() == {0} and bool(np.array_equal(chosen[0], np.arange(len(chosen[0]))))
+
+
+def _first_rows(tensor: ir.ExternalTensor, rows: int, name: str) -> ir.ExternalTensor:
+    shape = static_shape(tensor)
+    length = tensor.nbytes // shape[0] * rows
+    return ir.ExternalTensor(
+        tensor.location,
+        tensor.offset,
+        length,
+        tensor.dtype,
+        shape=ir.Shape((rows, *shape[1:])),
+        name=name,
+        base_dir=tensor.base_dir,
+    )
 
 
 def _lazily(tensor: ir.TensorProtocol, chosen: Mapping[int, Indices], name: str) -> BlockwiseTensor:
