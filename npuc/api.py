@@ -9,7 +9,7 @@ from npuc.cache import Cache
 from npuc.errors import UsageError
 from npuc.pipeline import CompileJob, run_job
 from npuc.progress import ProgressReporter, SilentReporter
-from npuc.recipe import Recipe, load_recipe, tier_recipe
+from npuc.recipe import NPU_SCHEMES, Recipe, load_recipe, tier_recipe
 from targets.catalogue import default_device, find_device
 from targets.device import Device
 
@@ -22,6 +22,7 @@ def compile_model(
     target: str | None = None,
     out: str | Path,
     recipe: str | Path | Recipe | None = None,
+    npu: str | None = None,
     dump_ir: str | Path | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Artifact:
@@ -34,6 +35,7 @@ def compile_model(
         target: Family of devices, with `tier`.
         out: Folder of the artifact; replaced if it is one already.
         recipe: Recipe, or the path of one, instead of the tier's.
+        npu: What the NPU computes in, instead of the recipe's word: `auto`, `float16`, `a16w8`, `a8w8`, `a16w4`, `cpu`.
         dump_ir: Folder for the graph after each pass.
         reporter: Is told about progress.
 
@@ -48,13 +50,27 @@ def compile_model(
         model=str(model),
         device=chosen,
         tier=tier or chosen.tier,
-        recipe=_recipe(recipe, tier or chosen.tier),
+        recipe=_with_npu(_recipe(recipe, tier or chosen.tier), npu),
         out=Path(out),
         dump_folder=Path(dump_ir) if dump_ir is not None else None,
         reporter=reporter or SilentReporter(),
         cache=Cache(),
     )
     return run_job(job)
+
+
+def job_settings(
+    device: str, recipe: str | Path | None = None, npu: str | None = None
+) -> tuple[Device, Recipe]:
+    """Returns device and recipe as `compile_model` would choose them.
+
+    Args:
+        device: Device id or TOML file.
+        recipe: Path of a recipe, instead of the device's tier's.
+        npu: What the NPU computes in, instead of the recipe's word.
+    """
+    chosen = _device(device, None, None)
+    return chosen, _with_npu(_recipe(recipe, chosen.tier), npu)
 
 
 def load(folder: str | Path) -> Artifact:
@@ -77,6 +93,14 @@ def _device(device: str | None, tier: str | None, target: str | None) -> Device:
             "no device named", remedy="give --device ID (see `npuc devices`), or both --tier and --target"
         )
     return default_device(tier, target)  # type: ignore[arg-type]
+
+
+def _with_npu(recipe: Recipe, npu: str | None) -> Recipe:
+    if npu is None:
+        return recipe
+    if npu not in NPU_SCHEMES:
+        raise UsageError("no such NPU format", received=npu, remedy=f"use one of {', '.join(NPU_SCHEMES)}")
+    return recipe.model_copy(update={"precision": recipe.precision.model_copy(update={"npu": npu})})
 
 
 def _recipe(recipe: str | Path | Recipe | None, tier: str) -> Recipe:

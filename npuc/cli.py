@@ -12,6 +12,7 @@ from rich.console import Console
 
 from exporter.errors import DiagnosticError
 from npuc.commands.compile import compile_command
+from npuc.commands.coverage import coverage_command
 from npuc.commands.devices import devices_command
 from npuc.commands.doctor import doctor_command
 from npuc.commands.inspect import inspect_command
@@ -45,6 +46,7 @@ for _command in (
     compile_command,
     run_command,
     verify_command,
+    coverage_command,
     inspect_command,
     devices_command,
     recipe_group,

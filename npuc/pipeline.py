@@ -12,7 +12,8 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.stages.availability import check_stages
 from npuc.stages.check import CheckJob, check_binaries
-from npuc.stages.describe import Built, write_description
+from npuc.stages.describe import SUBNETWORKS, Built, write_description
+from npuc.stages.device_files import write_device_files
 from npuc.stages.lower import LowerJob, lower_plan
 from npuc.stages.prepare import PrepareJob, prepare
 from npuc.stages.scheme import Choice, choose_scheme
@@ -72,4 +73,5 @@ def _compile_into(job: CompileJob, accelerator: Accelerator | None, choice: Choi
         lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
         agreements = check_binaries(CheckJob(plan, lowered, job.device, accelerator, folder), advance)
+    write_device_files(plan, job.device, lowered, SUBNETWORKS, folder)
     write_description(Built(prepared, plan, job.device, job.tier, job.recipe, lowered, agreements), folder)

@@ -109,6 +109,22 @@ def format_error_table(manifest: Manifest) -> Table:
     return table
 
 
+def npu_table(manifest: Manifest) -> Table:
+    """Returns what was changed for the NPU: number format, bytes of weights, and the effect on the outputs."""
+    table = _table(
+        "changed for the NPU", "component", "on", "scheme", "weights before", "weights", "SQNR", "why"
+    )
+    for component in manifest.components:
+        npu = component.npu
+        if npu is None:
+            table.add_row(component.name, "cpu", "as prepared", "", "", "", "")
+            continue
+        sqnr = "exact" if npu.sqnr is None else f"{npu.sqnr:.1f} dB"
+        before, after = decimal(npu.weight_bytes_before), decimal(npu.weight_bytes)
+        table.add_row(component.name, npu.processor, npu.scheme, before, after, sqnr, npu.reason)
+    return table
+
+
 def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
     """Returns how far each binary is from its reference."""
     title = "agreement of the binaries with the reference"
@@ -132,7 +148,7 @@ def print_agreement(console: Console, manifest: Manifest) -> None:
     """Prints the agreement recorded in a manifest, and once each how binaries were executed or why not."""
     segments = {segment.name: segment for component in manifest.components for segment in component.segments}
     console.print(agreement_table({name: segment.agreement for name, segment in segments.items()}))
-    for note in sorted({segment.note for segment in segments.values()}):
+    for note in (*manifest.notes, *sorted({segment.note for segment in segments.values()})):
         console.print(note, style="dim", highlight=False)
 
 

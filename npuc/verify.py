@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Executor, Feeds, Program
 from exporter.sources import open_source
 from npuc.agreement import Bound, compare
 from npuc.artifact import MODEL_FOLDER, Artifact
+from npuc.divergence import explain_disagreement
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.recipe import Recipe
 from npuc.samples import load_samples
@@ -21,8 +22,13 @@ _ANSWER_REQUESTS = 4  # enough to see a broken loop; accuracy on a test set is a
 _ANSWER_TOKENS = 8
 
 
-def verify_binaries(artifact: Artifact) -> dict[str, Agreement]:
+def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = None) -> dict[str, Agreement]:
     """Runs every binary on the artifact's samples and compares it with its reference graph.
+
+    Args:
+        artifact: Opened artifact.
+        explain: Told in one line, for a binary beyond its bound, which operator diverges first, where that can be
+            found.
 
     Returns:
         Segment name → agreement, measured now, against the bound stated in the manifest.
@@ -30,20 +36,24 @@ def verify_binaries(artifact: Artifact) -> dict[str, Agreement]:
     samples = load_samples(artifact.folder / MODEL_FOLDER)
     agreements: dict[str, Agreement] = {}
     for component in artifact.manifest.components:
-        agreements |= _verify_component(artifact, component, samples.get(component.name, []))
+        feeds = samples.get(component.name, [])
+        for segment, reference, inputs in _segments(artifact, component, feeds):
+            agreement = _verify_segment(artifact, segment, reference, inputs)
+            agreements[segment.name] = agreement
+            if not agreement.passed and explain is not None:
+                bound, path = Bound.parse(agreement.bound), artifact.folder / segment.reference
+                why = explain_disagreement(segment.processor, segment.binding, path, inputs, bound)
+                explain(f"{segment.name}: {why or 'the binary does not compute what its reference computes'}")
     return agreements
 
 
-def _verify_component(
+def _segments(
     artifact: Artifact, component: ComponentRecord, feeds: list[Feeds]
-) -> dict[str, Agreement]:
+) -> Iterator[tuple[SegmentRecord, OnnxExecutor, list[Feeds]]]:
+    """Yields each segment with its reference and what it is fed when the component is fed `feeds`."""
     inputs = [cast_feeds(feed, [record.spec() for record in component.inputs]) for feed in feeds]
     references = [OnnxExecutor(artifact.folder / segment.reference) for segment in component.segments]
-    parts = segment_feeds(inputs, references)
-    return {
-        segment.name: _verify_segment(artifact, segment, reference, part)
-        for segment, reference, part in zip(component.segments, references, parts, strict=True)
-    }
+    yield from zip(component.segments, references, segment_feeds(inputs, references), strict=True)
 
 
 def _verify_segment(

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
-from npuc.recipe import TIERS
+from npuc.recipe import NPU_SCHEMES, TIERS
 from targets.registry import target_names
 
 
@@ -28,6 +28,11 @@ from targets.registry import target_names
     help="Recipe file instead of the tier's; `extends = \"high\"` in it keeps that tier's other settings.",
 )
 @click.option(
+    "--npu",
+    type=click.Choice(NPU_SCHEMES),
+    help="What the NPU computes in, instead of the recipe's word; `cpu` leaves it out.",
+)
+@click.option(
     "--dump-ir", type=click.Path(path_type=Path), help="Folder for the graph after each pass, with times."
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -38,6 +43,7 @@ def compile_command(
     target: str | None,
     output: Path,
     recipe: Path | None,
+    npu: str | None,
     dump_ir: Path | None,
     quiet: bool,
 ) -> None:
@@ -47,7 +53,7 @@ def compile_command(
     example inputs), a `.pt2` file or an `.onnx` file.
     """
     from npuc.api import compile_model  # imports torch and TVM; `npuc --help` should not
-    from npuc.tables import format_error_table, print_agreement
+    from npuc.tables import format_error_table, npu_table, print_agreement
 
     console = Console(stderr=True)
     reporter: ProgressReporter = SilentReporter() if quiet else ConsoleReporter(console)
@@ -58,6 +64,7 @@ def compile_command(
         target=target,
         out=output,
         recipe=recipe,
+        npu=npu,
         dump_ir=dump_ir,
         reporter=reporter,
     )
@@ -66,6 +73,8 @@ def compile_command(
     manifest = artifact.manifest
     if manifest.format_errors:
         console.print(format_error_table(manifest))
+    if any(component.npu for component in manifest.components):
+        console.print(npu_table(manifest))
     print_agreement(console, manifest)
     console.print(
         f"{output}: {manifest.device.name}, every figure in {output / 'report.html'}", highlight=False

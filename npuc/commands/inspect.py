@@ -12,6 +12,7 @@ from npuc.tables import (
     budget_table,
     component_table,
     format_error_table,
+    npu_table,
     precision_table,
     print_agreement,
     summary_lines,
@@ -35,5 +36,7 @@ def inspect_command(artifact: Path, as_json: bool, layers: bool) -> None:
     console.print(precision_table(manifest, layers=layers))
     if manifest.format_errors:
         console.print(format_error_table(manifest))
+    if any(component.npu for component in manifest.components):
+        console.print(npu_table(manifest))
     print_agreement(console, manifest)
     console.print(budget_table(manifest))

@@ -23,8 +23,11 @@ def verify_command(artifact: Path, against: str | None) -> int:
     console.print(
         f"checksums: {len(opened.manifest.files)} files, {size / 1e6:.2f} MB, all as written", highlight=False
     )
-    agreements = verify_binaries(opened)
+    explanations: list[str] = []
+    agreements = verify_binaries(opened, explanations.append)
     console.print(agreement_table(agreements))
+    for line in explanations:
+        console.print(line, highlight=False, markup=False)
     passed = all(agreement.passed for agreement in agreements.values())
     if against is not None:
         comparison = compare_with_source(opened, against)

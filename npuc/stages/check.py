@@ -11,6 +11,7 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
 from npuc.agreement import compare
 from npuc.artifact import MODEL_FOLDER
+from npuc.divergence import explain_disagreement
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
@@ -73,7 +74,7 @@ def _check_component(job: CheckJob, plan: ComponentPlan, feeds: list[Feeds]) -> 
         with _execute(job, segment) as candidate:
             agreement = compare(reference, candidate, inputs, segment.bound)
         if not agreement.passed:
-            raise _disagreement(segment.name, agreement)
+            raise _disagreement(job, segment, agreement, inputs)
         agreements[segment.name] = agreement
     return agreements
 
@@ -86,11 +87,15 @@ def _execute(job: CheckJob, segment: Segment) -> contextlib.AbstractContextManag
     return job.accelerator.execute(segment.component, lowered, binaries)
 
 
-def _disagreement(name: str, agreement: Agreement) -> AgreementError:
+def _disagreement(
+    job: CheckJob, segment: Segment, agreement: Agreement, feeds: list[Feeds]
+) -> AgreementError:
+    binding, reference = job.lowered[segment.name].binding, job.folder / segment.reference
+    why = explain_disagreement(segment.processor, binding, reference, feeds, segment.bound)
     sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
     return AgreementError(
         "a binary does not agree with its reference; nothing was written",
-        where=f"component {name}",
+        where=f"component {segment.name}" + (f"; {why}" if why else ""),
         received=f"relative error {agreement.max_relative_error:.2e}, SQNR {sqnr}; bound: {agreement.bound}",
         remedy="report this model; --dump-ir keeps the graphs. The bounds are in the recipe's section [gates]",
     )

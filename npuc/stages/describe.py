@@ -27,6 +27,9 @@ from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from targets.device import Device
 from targets.target import Lowered
 
+SUBNETWORKS = ("full",)
+"""Sub-networks of a program, the largest first."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Built:
@@ -65,7 +68,7 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
         ),
         recipe=built.recipe.model_dump(mode="json"),
         components=tuple(_component(built, plan) for plan in built.plan.components.values()),
-        subnetworks=("full",),
+        subnetworks=SUBNETWORKS,
         notes=built.plan.notes,
         format_errors=built.prepared.format_errors,
         budgets=limits,

@@ -25,13 +25,16 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose_scheme(recipe: Recipe, accelerator: Accelerator | None, device: Device) -> Choice:
+def choose_scheme(
+    recipe: Recipe, accelerator: Accelerator | None, device: Device, *, needs_tool: bool = True
+) -> Choice:
     """Decides before any work is done.
 
     Args:
         recipe: Its key `npu` in section [precision].
         accelerator: Of the device, if npuc has a back end for it.
         device: The device.
+        needs_tool: Whether the vendor's tool is going to be used.
 
     Raises:
         ToolError: The recipe names a format, and the vendor's tool is not installed.
@@ -50,7 +53,7 @@ def choose_scheme(recipe: Recipe, accelerator: Accelerator | None, device: Devic
             remedy='use npu = "auto" or "cpu"',
         )
     if asked == "auto":
-        return _automatic(accelerator, device)
+        return _automatic(accelerator, device, needs_tool)
     if asked not in accelerator.schemes:
         raise TargetError(
             f"the NPU of this device does not compute in {asked}",
@@ -58,13 +61,15 @@ def choose_scheme(recipe: Recipe, accelerator: Accelerator | None, device: Devic
             received=f'[precision] npu = "{asked}"',
             remedy=f"use one of {', '.join(accelerator.schemes)}",
         )
-    accelerator.require()
+    if needs_tool:
+        accelerator.require()
     return Choice(asked, "the recipe asks for it")
 
 
-def _automatic(accelerator: Accelerator, device: Device) -> Choice:
+def _automatic(accelerator: Accelerator, device: Device, needs_tool: bool) -> Choice:
     try:
-        accelerator.require()
+        if needs_tool:
+            accelerator.require()
     except ToolError as error:
         note = f"the NPU is not used, everything runs on the CPU: {error.what}. To use it: {error.remedy}"
         return Choice(None, error.what, (note,))

@@ -8,6 +8,7 @@ not go onto the device, where the NPU's binaries hold their weights.
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import onnx_ir as ir
@@ -15,6 +16,7 @@ import onnx_ir as ir
 from exporter.program import Component
 from npuc.agreement import Bound, bound_for, npu_bound
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
+from npuc.coverage_table import coverage_json
 from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.prepare import Prepared, PrepareJob
@@ -23,6 +25,9 @@ from targets.accelerator import Accelerator
 from targets.coverage import Coverage, Placement
 from targets.device import Device
 from targets.segmentation import split_component
+
+COVERAGE_NAME = "coverage.json"
+"""Where each node runs and why; written where there is an NPU."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +68,8 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     for coverage in coverages.values():
         coverage.require_complete()
         job.source.reporter.note(_summary(coverage))
+    text = json.dumps(coverage_json(coverages.values()), indent=1, ensure_ascii=False)
+    (folder / COVERAGE_NAME).write_text(text + "\n", "utf-8")
     plans = {name: _plan(job, program, coverages[name], folder) for name in components}
     return Plan(plans, choice.notes, accelerator.versions())
 

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from exporter.program import Component, Executor
 from targets.coverage import Coverage, NodeCoverage, Placement
 from targets.device import Device
+from targets.errors import ToolError
 from targets.lowered import Lowered, Progress
 from targets.snapdragon.htp.context_binary import BINARY_NAME, MODEL_NAME, ContextBinary
 from targets.snapdragon.htp.partition import place_node
@@ -21,7 +22,7 @@ from targets.snapdragon.htp.session import HtpSession
 from targets.snapdragon.socs import HtpSoc
 from targets.tools.environment import ToolEnvironment
 from targets.tools.files import place_file
-from targets.tools.tool import find_tool
+from targets.tools.tool import Tool, find_tool
 from targets.tvm.cpu_target import CpuTarget, format_policy
 
 _TOOL = "snapdragon"
@@ -128,9 +129,26 @@ def open_binary(
         folder: Holds `prepared.onnx` and `prepared_qnn.bin`.
         binding: As recorded when it was prepared.
         environment: The installed tool; the user's by default.
+
+    Raises:
+        ToolError: The tool is missing, or of another version than the one that prepared the graph.
     """
+    environment = environment or ToolEnvironment(find_tool(_TOOL))
+    environment.require()
+    _require_version(folder, binding, environment.tool)
     binary = ContextBinary(folder, int(binding["soc_model"]), binding["compatibility"], binding["sha256"])
     return HtpSession(binary, environment)
+
+
+def _require_version(folder: Path, binding: Mapping[str, str], tool: Tool) -> None:
+    made_with = binding.get(tool.package, "another tool")
+    if made_with != tool.version:
+        raise ToolError(
+            "the context binary was prepared with another version of the vendor's tool",
+            where=str(folder),
+            received=f"{tool.package} {made_with}; this npuc executes with {tool.version}",
+            remedy="compile the model again, or open it with the npuc that wrote it",
+        )
 
 
 def _or_cpu(on_htp: NodeCoverage, on_cpu: NodeCoverage) -> NodeCoverage:

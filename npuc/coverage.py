@@ -1,0 +1,43 @@
+"""Where every node of a model would run on a device, without compiling anything and without the vendor's tool."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from npuc.cache import Cache
+from npuc.progress import ProgressReporter
+from npuc.recipe import Recipe
+from npuc.stages.npu_program import NpuProgramJob, npu_program
+from npuc.stages.prepare import PrepareJob, prepare
+from npuc.stages.scheme import choose_scheme
+from targets.coverage import Coverage
+from targets.device import Device
+from targets.registry import find_target
+
+
+def model_coverage(
+    model: str, device: Device, recipe: Recipe, reporter: ProgressReporter, cache: Cache
+) -> list[Coverage]:
+    """Prepares a model and places each node of every component.
+
+    Args:
+        model: As for `npuc compile`.
+        device: Device to place for.
+        recipe: Every setting.
+        reporter: Is told about progress.
+        cache: Finished work.
+
+    Raises:
+        DiagnosticError: The model, recipe or device does not allow it.
+    """
+    target = find_target(device.target)
+    accelerator = target.accelerator(device)
+    choice = choose_scheme(recipe, accelerator, device, needs_tool=False)
+    source = PrepareJob(model, recipe, None, reporter, cache)
+    with tempfile.TemporaryDirectory(prefix="npuc-coverage-") as name:
+        prepared = prepare(source, Path(name))
+        if accelerator is None or choice.scheme is None:
+            return [target.partition(c, device) for c in prepared.program.components.values()]
+        program = npu_program(NpuProgramJob(source, prepared, accelerator, choice), Path(name))
+        return [accelerator.partition(c, device) for c in program.components.values()]

@@ -1,0 +1,107 @@
+"""Stage 8: what an app on the device needs beside the binaries: sessions with their options, and the exact commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from npuc.segments import Plan, Segment
+from targets.device import Device
+from targets.target import Lowered
+
+DEVICE_FOLDER = "device"
+SESSIONS_NAME = "sessions.json"
+README_NAME = "README.md"
+
+POWER_MODES = {"burst": "burst", "balanced": "balanced", "low_power": "low_power_saver"}
+"""Power hint → value of `htp_performance_mode`, an option of ONNX Runtime's QNN provider."""
+
+_SDK_FIELD = 2
+"""Field of the compatibility string that holds the version of the QNN SDK."""
+
+
+def write_device_files(
+    plan: Plan, device: Device, lowered: Mapping[str, Lowered], subnetworks: tuple[str, ...], folder: Path
+) -> None:
+    """Writes `device/sessions.json` and `device/README.md`; nothing where no segment runs on an NPU.
+
+    Args:
+        plan: What runs where.
+        device: The device.
+        lowered: Binaries by segment.
+        subnetworks: Names, the largest first; each gets a power hint.
+        folder: Of the artifact.
+    """
+    on_npu = [segment for segment in plan.segments if not segment.on_cpu]
+    if not on_npu:
+        return
+    destination = folder / DEVICE_FOLDER
+    destination.mkdir()
+    sessions = _sessions(plan, device, lowered, subnetworks)
+    text = json.dumps(sessions, indent=1, ensure_ascii=False)
+    (destination / SESSIONS_NAME).write_text(text + "\n", "utf-8")
+    environment = Environment(
+        loader=PackageLoader("npuc"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 (Markdown, not HTML)
+    )
+    cpu = [segment for segment in plan.segments if segment.on_cpu]
+    readme = environment.get_template("device_readme.md.j2").render(
+        device=device,
+        sessions=sessions,
+        example=on_npu[-1].name,
+        arch=device.npu.architecture.removeprefix("v"),
+        programs=[f"cpu/{name}" for s in cpu if (name := lowered[s.name].executable) is not None],
+        weights=sorted({segment.weights for segment in cpu}),
+    )
+    (destination / README_NAME).write_text(readme, "utf-8")
+
+
+def _sessions(
+    plan: Plan, device: Device, lowered: Mapping[str, Lowered], subnetworks: tuple[str, ...]
+) -> dict[str, Any]:
+    bindings = [lowered[segment.name].binding for segment in plan.segments if not segment.on_cpu]
+    return {
+        "device": device.id,
+        "soc_model": int(bindings[0]["soc_model"]),
+        "runtime": {**plan.tools, "qnn_sdk": bindings[0]["compatibility"].split(":")[_SDK_FIELD]},
+        "provider": {"name": "QNNExecutionProvider", "options": {"backend_type": "htp"}},
+        "power": {hint: {"htp_performance_mode": mode} for hint, mode in POWER_MODES.items()},
+        "subnetworks": {name: {"power": hint} for name, hint in _hints(subnetworks).items()},
+        "components": {
+            name: [_session(segment, lowered[segment.name]) for segment in entry.segments]
+            for name, entry in plan.components.items()
+        },
+    }
+
+
+def _session(segment: Segment, lowered: Lowered) -> dict[str, Any]:
+    files = [f"{segment.processor}/{name}" for name in lowered.files]
+    tensors = {
+        key: [{"name": spec.name, "dtype": spec.dtype.name, "shape": list(spec.shape)} for spec in specs]
+        for key, specs in (("inputs", segment.component.inputs), ("outputs", segment.component.outputs))
+    }
+    entry: dict[str, Any] = {"name": segment.name, "processor": segment.processor, "files": files, **tensors}
+    if segment.on_cpu:
+        return entry | {"weights": segment.weights}
+    return entry | {
+        "model": f"{segment.processor}/{lowered.executable}",
+        "sha256": lowered.binding["sha256"],
+        "compatibility": lowered.binding["compatibility"],
+    }
+
+
+def _hints(subnetworks: tuple[str, ...]) -> dict[str, str]:
+    """The largest sub-network runs in bursts, the smallest saves power, those between are balanced."""
+    last = len(subnetworks) - 1
+    return {
+        name: "burst" if index == 0 else "low_power" if index == last else "balanced"
+        for index, name in enumerate(subnetworks)
+    }
