@@ -63,14 +63,32 @@ class Cache:
         Returns:
             The summary.
         """
+        files, summary = self.keep(key, build, on_hit)
+        shutil.copytree(files, destination, dirs_exist_ok=True)
+        return summary
+
+    def keep(
+        self,
+        key: str,
+        build: Callable[[Path], dict[str, Any]],
+        on_hit: Callable[[], None] | None = None,
+    ) -> tuple[Path, dict[str, Any]]:
+        """Like `fetch`, for files that are read where they lie.
+
+        Returns:
+            The entry's own folder, which must not be changed, and the summary.
+        """
         entry = self._folder / "steps" / key
         summary = _read_entry(entry)
         if summary is None:
             summary = self._build(entry, build)
         elif on_hit is not None:
             on_hit()
-        shutil.copytree(entry / "files", destination, dirs_exist_ok=True)
-        return summary
+        return entry / "files", summary
+
+    def work_folder(self, key: str) -> Path:
+        """Returns where unfinished work on an entry is kept, so that it goes on after an interruption."""
+        return self._folder / "work" / key
 
     def size(self) -> int:
         """Returns the bytes of all entries."""

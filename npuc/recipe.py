@@ -118,7 +118,54 @@ class Prune(_Section):
 class Distill(_Section):
     """A smaller student of the same family."""
 
-    params: str = Field(pattern=r"^\d+(\.\d+)?[MB]$", description="Size of the student, such as `1.0B`.")
+    params: str = Field(
+        "25%",
+        pattern=r"^\d+(\.\d+)?(M|B|%)$",
+        description="Size of the student: `1.0B`, `300M`, or `25%` of the teacher.",
+    )
+    largest_share: float = Field(
+        0.25,
+        gt=0,
+        lt=1,
+        description="The student never has more than this share of the teacher's parameters.",
+    )
+    vision_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of the vision tower in the student's parameters; default: the teacher's.",
+    )
+    data: str | None = Field(
+        None,
+        description="Training data: a manifest (JSON Lines), for `demo` the folder that "
+        "`exporter.reference_model.prepare` writes. Default: what the model folder brings along.",
+    )
+    steps: int = Field(1000, ge=1, description="Updates of the student's weights.")
+    batch_size: int = Field(16, ge=1, le=65536, description="Examples a step.")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Highest learning rate; default: the family's (0.003 for `demo`, 0.0003 for Qwen3-VL).",
+    )
+    temperature: float = Field(
+        2.0, gt=0, le=100, description="Softens the teacher's and the student's distributions."
+    )
+    logits_weight: float = Field(
+        1.0, ge=0, description="Weight of the divergence from the teacher's distribution."
+    )
+    hidden_weight: float = Field(0.5, ge=0, description="Weight of the difference of hidden states.")
+    attention_weight: float = Field(0.0, ge=0, description="Weight of the divergence of attention maps.")
+    task_weight: float = Field(0.5, ge=0, description="Weight of the cross entropy with the right answers.")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="What matrix products compute in while training; the weights are float32."
+    )
+    top_logits: int = Field(
+        0,
+        ge=0,
+        description="Keep this many of the teacher's logits of each token on disk; 0: compute them each time.",
+    )
+    seed: int = Field(0, ge=0, description="Of batches and random numbers.")
 
 
 class Gates(_Section):

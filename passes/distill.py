@@ -50,7 +50,7 @@ class DistillOptions:
     """How to distil.
 
     Attributes:
-        training: Steps, learning rate, precision, checkpoints.
+        training: Steps, learning rate (0 stands for the family's), precision, checkpoints.
         params: Size of the student: `1.0B`, `300M` or `25%`.
         largest_share: The student never has more than this share of the teacher's parameters.
         vision_share: Share of the vision tower in the student's parameters, where it is a part of its own; default:
@@ -123,6 +123,7 @@ def distill(
         DiagnosticError: The folder, the options or the data do not allow it.
     """
     folder = ModelFolder(teacher)
+    options = _adapted(options, student_family(folder.config))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     student = prepare_student(folder, options)
     student.task.to(device)
@@ -243,6 +244,17 @@ def write_student(
     save_file(dict(tensors), output / SINGLE_FILE, metadata={"format": "pt"})
     (output / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     (output / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _adapted(options: DistillOptions, family: StudentFamily) -> DistillOptions:
+    """Fills in what the family decides."""
+    training, batch_size = options.training, options.batch_size
+    if not training.learning_rate:
+        training = dataclasses.replace(training, learning_rate=family.learning_rate)
+    if family.one_by_one:
+        training = dataclasses.replace(training, accumulation=training.accumulation * batch_size)
+        batch_size = 1
+    return dataclasses.replace(options, training=training, batch_size=batch_size)
 
 
 def _whole_tensors(task: Task) -> dict[str, torch.Tensor]:

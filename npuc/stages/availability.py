@@ -10,15 +10,11 @@ def check_stages(recipe: Recipe) -> None:
     """Checks that every stage a recipe names exists.
 
     Raises:
-        StageUnavailableError: The recipe prunes into sub-networks or distils a student.
+        StageUnavailableError: The recipe prunes into sub-networks.
     """
     if recipe.prune is not None:
         names = ", ".join(subnetwork.name for subnetwork in recipe.prune.subnetworks)
         raise _unavailable(recipe, "prune", f"nested sub-networks ({names})")
-    if recipe.distill is not None:
-        raise _unavailable(
-            recipe, "distill", f"distillation to a student of {recipe.distill.params} parameters"
-        )
 
 
 def _unavailable(recipe: Recipe, stage: str, purpose: str) -> StageUnavailableError:

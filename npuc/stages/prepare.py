@@ -16,7 +16,7 @@ import exporter
 import passes
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Feeds, Modality, Program, Role
-from exporter.sources import open_source
+from exporter.sources import DEMO, open_source
 from exporter.sources.fingerprint import source_fingerprint
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import Cache, content_key, package_digest
@@ -26,6 +26,7 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.samples import save_samples
 from npuc.stages.capture import capture_options
+from npuc.stages.distill import StudentSource, data_digest, distill_model, student_remark, write_curves
 from npuc.stages.normalize import normalize_program
 from npuc.stages.observe import record_feeds, spread
 from npuc.stages.quantize import Quantized, quantize_program
@@ -65,11 +66,13 @@ class Observed:
         program: Elementary operators, static shapes.
         feeds: Component name → inputs of the calibration requests.
         remarks: Component name → remarks of the passes.
+        student: What the program was captured from, where a student was distilled.
     """
 
     program: Program
     feeds: dict[str, list[Feeds]]
     remarks: dict[str, list[Remark]]
+    student: StudentSource | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +118,8 @@ def prepare_key(job: PrepareJob) -> str | None:
     if fingerprint is None:
         return None
     recipe = job.recipe.model_dump(mode="json", exclude={"name": True, "gates": True, "precision": {"npu"}})
-    return content_key("prepare", fingerprint, recipe, tool_versions(), package_digest(exporter, passes))
+    code = package_digest(exporter, passes)
+    return content_key("prepare", fingerprint, recipe, data_digest(job.recipe), tool_versions(), code)
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
@@ -126,6 +130,9 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
         quantized = quantize_program(program, job.recipe, observed.feeds, advance, dump)
     for name, entries in quantized.remarks.items():
         remarks.setdefault(name, []).extend(entries)
+    if observed.student is not None:
+        remarks["student"] = [student_remark(observed.student.record)]
+        write_curves(observed.student, folder)
     write_remarks(remarks, folder)
     _write_model(job, program, folder)
     return _summary(program, quantized)
@@ -141,12 +148,23 @@ def observe_program(job: PrepareJob, dump: IrDump) -> Observed:
     Raises:
         DiagnosticError: The model cannot be read, captured, rewritten or executed.
     """
+    student = distill_model(job.model, job.recipe, job.cache, job.reporter)
     with job.reporter.phase("capture", 1) as advance:
-        program = open_source(job.model, capture_options(job.recipe))
+        program = _open(job, student)
         advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
     with job.reporter.phase("normalize", len(program.components)) as advance:
         remarks = normalize_program(program, advance, dump)
-    return Observed(program, _observe(job, program), remarks)
+    return Observed(program, _observe(job, program), remarks, student)
+
+
+def _open(job: PrepareJob, student: StudentSource | None) -> Program:
+    if student is None:
+        return open_source(job.model, capture_options(job.recipe))
+    program = open_source(student.folder, capture_options(job.recipe))
+    name = DEMO if job.model == DEMO else Path(job.model).name
+    return dataclasses.replace(
+        program, provenance={**program.provenance, "source": name, "distilled": student.record}
+    )
 
 
 def _observe(job: PrepareJob, program: Program) -> dict[str, list[Feeds]]:

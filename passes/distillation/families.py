@@ -31,6 +31,8 @@ class StudentFamily:
         build: config.json, folder, shapes → task with arbitrary weights.
         stream: Opens the training data.
         width_of: Stack → dimension of its hidden states' width.
+        learning_rate: Highest, where the user names none.
+        one_by_one: Whether a batch is one example, so that larger ones become accumulation.
     """
 
     layout: Callable[[Mapping[str, Any]], Layout]
@@ -38,6 +40,8 @@ class StudentFamily:
     build: Callable[[Mapping[str, Any], ModelFolder, CaptureOptions], Task]
     stream: OpenStream
     width_of: Callable[[str], str]
+    learning_rate: float
+    one_by_one: bool = False
 
 
 def student_family(config: Mapping[str, Any]) -> StudentFamily:
@@ -92,6 +96,7 @@ _FAMILIES: Mapping[str, StudentFamily] = {
         _build_reference,
         _reference_stream,
         lambda _stack: "width",
+        learning_rate=3e-3,
     ),
     "qwen3_vl": StudentFamily(
         qwen3_vl_layout,
@@ -99,5 +104,7 @@ _FAMILIES: Mapping[str, StudentFamily] = {
         _build_qwen3_vl,
         _qwen3_vl_stream,
         lambda stack: "vision_width" if stack == "vision_layers" else "text_width",
+        learning_rate=3e-4,
+        one_by_one=True,
     ),
 }

@@ -60,7 +60,7 @@ class Weight:
 
     def count(self, dimensions: Mapping[str, Size]) -> Size | int:
         """Returns the number of parameters, those of all layers together."""
-        total: Size | int = math.prod(axis.size(dimensions) for axis in self.axes)  # type: ignore[type-var]
+        total: Size | int = math.prod(axis.size(dimensions) for axis in self.axes)
         return total * dimensions[self.layers] if self.layers else total
 
 

@@ -52,20 +52,15 @@ class Qwen3VLTask(Task):
 
     def __init__(self, config: Qwen3VLConfig, layout: PatchLayout) -> None:
         features = len(config.vision.deepstack_visual_indexes)
-        network = nn.ModuleDict(
-            {
-                "vision": VisionEncoder(config.vision, layout.grid),
-                "embedding": TokenEmbedding(config.text),
-                "decoder": Decoder(config.text, features, select_row=False),
-            }
-        )
-        super().__init__(network)
+        vision = VisionEncoder(config.vision, layout.grid)
+        embedding = TokenEmbedding(config.text)
+        decoder = Decoder(config.text, features, select_row=False)
+        super().__init__(nn.ModuleDict({"vision": vision, "embedding": embedding, "decoder": decoder}))
         self._config, self._layout = config, layout
         if config.tie_word_embeddings:
-            network["decoder"].lm_head.weight = network["embedding"].embed_tokens.weight
-        network["vision"].position_embedding.requires_grad_(False)
-        vision = config.vision
-        table = torch.zeros(vision.num_position_embeddings, vision.hidden_size)
+            decoder.lm_head.weight = embedding.embed_tokens.weight
+        vision.position_embedding.requires_grad_(False)
+        table = torch.zeros(config.vision.num_position_embeddings, config.vision.hidden_size)
         self.register_buffer("positions", table)
 
     def forward(self, batch: Batch) -> Prediction:

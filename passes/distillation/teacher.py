@@ -102,7 +102,7 @@ class CachedTeacher(Teacher):
         for name in sorted(batch):
             tensor = batch[name].detach().cpu().contiguous()
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.flatten().view(torch.uint8).numpy())
+            digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def _flatten(self, outputs: TeacherOutputs) -> dict[str, torch.Tensor]:
