@@ -13,6 +13,8 @@ from pathlib import Path
 from exporter.cache_folder import default_cache
 from npuc.cache import Cache
 from npuc.version import TOOLS
+from targets.tools.environment import ToolEnvironment
+from targets.tools.tool import TOOLS as TOOLS_OF_VENDORS
 
 _EMULATORS = {"qemu-aarch64": "sudo apt-get install -y qemu-user"}
 _DISK_FLOOR = (
@@ -28,7 +30,7 @@ class Check:
         name: What it is.
         ok: Whether it is usable.
         found: Version or state.
-        remedy: Exact command that mends it, where it is not ok.
+        remedy: Exact command that mends it, where it is not ok, or installs it, where it is optional.
     """
 
     name: str
@@ -38,9 +40,10 @@ class Check:
 
 
 def run_checks() -> list[Check]:
-    """Looks at packages, emulators, the cross compiler and disk space."""
+    """Looks at packages, emulators, vendors' tools, the cross compiler and disk space."""
     checks = [_package(name) for name in TOOLS]
     checks += [_emulator(name, command) for name, command in _EMULATORS.items()]
+    checks += [_vendor_tool(ToolEnvironment(tool)) for tool in TOOLS_OF_VENDORS.values()]
     return [*checks, _cross_compiler(), _disk("temporary folder", Path(tempfile.gettempdir())), _disk_cache()]
 
 
@@ -59,6 +62,16 @@ def _emulator(name: str, command: str) -> Check:
     return Check(
         name, answer.returncode == 0, answer.stdout.partition("\n")[0], command if answer.returncode else ""
     )
+
+
+def _vendor_tool(environment: ToolEnvironment) -> Check:
+    """Never a fault: without a vendor's tool npuc compiles for the CPU."""
+    tool = environment.tool
+    if environment.is_current():
+        return Check(f"tool {tool.name}", True, f"{tool.package} {tool.version}")
+    record = environment.record()
+    found = "not installed" if record is None else f"{tool.package} {record.get('version', 'unknown')}"
+    return Check(f"tool {tool.name}", True, f"{found} (optional: {tool.title})", tool.install_command)
 
 
 def _cross_compiler() -> Check:

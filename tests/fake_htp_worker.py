@@ -1,0 +1,96 @@
+"""Stands in for Qualcomm's tool: "prepares" by storing the graph, "executes" in ONNX Runtime's CPU provider.
+
+Answers the requests of targets/snapdragon/htp/worker.py. `FAULT` is replaced when the script is installed.
+"""
+
+import io
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+FAULT = ""
+
+
+def prepare(request):
+    if FAULT == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if FAULT == "slow":
+        time.sleep(60)
+    if FAULT == "1002":
+        Path("prepared.onnx").write_bytes(b"what the provider leaves behind")
+        raise RuntimeError("Failed to finalize QNN graph. Error: QNN_COMMON_ERROR_MEM_ALLOC, Code: 1002")
+    (soc,) = request["socs"]
+    for graph in request["graphs"]:
+        for path in Path(graph["model"]).parent.iterdir():
+            content = path.read_bytes()  # onnx reads no external data with several hard links
+            path.unlink()
+            path.write_bytes(content)
+        model = onnx.load(graph["model"])
+        for node in model.graph.node:
+            if FAULT == "wrong" and node.op_type == "Relu":
+                node.op_type = "Neg"
+        binary = Path(graph["prepared"]).stem + "_qnn.bin"
+        onnx.save(model, graph["prepared"])
+        Path(binary).write_bytes(b"binary")
+    field = f"v2:6:2.51.0:5.51.0:0:{soc['soc_model']}:0:0"
+    return {"compatibility": [field] * len(request["graphs"]), "binary": binary}
+
+
+def answer(model, source, destination):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    with np.load(source) as inputs:
+        values = session.run(None, {item.name: inputs[item.name] for item in session.get_inputs()})
+    names = [item.name for item in session.get_outputs()]
+    np.savez(destination, **dict(zip(names, values, strict=True)))
+
+
+def run(request):
+    answer(request["model"], "inputs.npz", "outputs.npz")
+    return {}
+
+
+def serve(request):
+    answers = os.fdopen(os.dup(1), "wb")
+
+    def send(status, content):
+        answers.write(bytes([status]) + len(content).to_bytes(8, "little") + content)
+        answers.flush()
+
+    send(0, b"")
+    while header := sys.stdin.buffer.read(8):
+        message = sys.stdin.buffer.read(int.from_bytes(header, "little"))
+        if FAULT == "dies":
+            os.abort()
+        if FAULT == "hangs":
+            time.sleep(60)
+        result = io.BytesIO()
+        try:
+            answer(request["model"], io.BytesIO(message), result)
+            send(0, result.getvalue())
+        except Exception as error:
+            send(1, str(error).encode())
+
+
+def main():
+    request = json.loads(Path("request.json").read_text())
+    if request["action"] == "serve":
+        serve(request)
+        return
+    try:
+        result = {"prepare": prepare, "run": run}[request["action"]](request)
+    except Exception as error:
+        result = {"refused": str(error)}
+    Path("result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
