@@ -33,6 +33,7 @@ from exporter.reference_model.questions import Kind
 from exporter.reference_model.splits import Split
 from exporter.reference_model.tokenizer import END, PADDING, START, build_tokenizer, token_id
 from exporter.reference_model.training import StepReport, TrainingSettings, build_model, train_model
+from exporter.reference_model.transfer import save_transfer
 
 TEST_EXAMPLES = 276
 CALIBRATION_EXAMPLES = 48
@@ -108,6 +109,7 @@ def train(data_dir: Path, output: Path, settings: TrainingSettings, log: Log) ->
     }
     output.mkdir(parents=True, exist_ok=True)
     save_model(output, model, preprocessor, tokenizer)
+    save_transfer(corpora[Split.TRAIN], output)
     calibration = draw_examples(
         corpora[Split.CALIBRATION], Split.CALIBRATION, CALIBRATION_EXAMPLES, settings.seed
     )
