@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 import npuc
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Executor
+from exporter.program import Component, Executor, Feeds
 from npuc.agreement import Bound, compare
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
 from npuc.cache import content_key, package_digest
@@ -25,6 +25,9 @@ from npuc.stages.remarks import write_remarks
 from npuc.stages.scheme import Choice
 from npuc.weights_file import large_initializers, write_weights
 from passes.htp.pipeline import legalize_float16
+from passes.integer.choose_scheme import choose_scheme
+from passes.integer.requantize import requantize
+from passes.integer.scheme import Scheme
 from passes.remark import Remark
 from targets.accelerator import Accelerator
 
@@ -59,6 +62,16 @@ class NpuProgram:
     records: dict[str, NpuRecord]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Derived:
+    """A graph for the NPU, how it was made, and why."""
+
+    component: Component
+    scheme: str
+    reason: str
+    remarks: Sequence[Remark]
+
+
 def npu_program(job: NpuProgramJob, folder: Path) -> NpuProgram:
     """Fills `npu/` of an artifact, from the cache where it can.
 
@@ -87,7 +100,13 @@ def _key(job: NpuProgramJob) -> str | None:
         return None
     schemes = list(job.accelerator.schemes)
     return content_key(
-        "specialize", prepared, job.accelerator.name, schemes, _scheme(job), package_digest(npuc)
+        "specialize",
+        prepared,
+        job.accelerator.name,
+        schemes,
+        _scheme(job),
+        [job.choice.measured, job.choice.reason, job.accelerator.wide_factors],
+        package_digest(npuc),
     )
 
 
@@ -96,33 +115,28 @@ def _scheme(job: NpuProgramJob) -> str:
 
 
 def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Advance) -> dict[str, Any]:
-    components, remarks = _derive(job)
+    derived = _float16(job) if _scheme(job) == "float16" else _requantised(job)
     destination = building / NPU_FOLDER
     destination.mkdir()
-    before = {name: _weight_bytes(c) for name, c in job.prepared.program.components.items()}
-    write_weights(components, destination)
+    write_weights({name: entry.component for name, entry in derived.items()}, destination)
     samples = load_samples(model_folder)
     summary = {}
-    for name, component in components.items():
+    for name, entry in derived.items():
         path = destination / f"{name}.onnx"
-        ir.save(component.model, path)
-        drift = compare(
-            OnnxExecutor(model_folder / f"{name}.onnx"),
-            _with_cast(OnnxExecutor(path), component),
-            samples[name],
-            Bound(),
-        )
+        ir.save(entry.component.model, path)
+        reference = OnnxExecutor(model_folder / f"{name}.onnx")
+        drift = compare(reference, _with_cast(OnnxExecutor(path), entry.component), samples[name], Bound())
         summary[name] = NpuRecord(
             processor=job.accelerator.name,
-            scheme=_scheme(job),
-            reason=job.choice.reason,
+            scheme=entry.scheme,
+            reason=entry.reason,
             sqnr=drift.sqnr,
             max_relative_error=drift.max_relative_error,
-            weight_bytes=_weight_bytes(component),
-            weight_bytes_before=before[name],
+            weight_bytes=_weight_bytes(entry.component),
+            weight_bytes_before=_weight_bytes(job.prepared.program.components[name]),
         ).model_dump()
-        advance(1, _weight_bytes(component))
-    write_remarks(remarks, destination)
+        advance(1, _weight_bytes(entry.component))
+    write_remarks({name: entry.remarks for name, entry in derived.items()}, destination)
     return summary
 
 
@@ -130,33 +144,34 @@ def _with_cast(executor: Executor, component: Component) -> Executor:
     return lambda feeds: executor(cast_feeds(feeds, component.inputs))
 
 
-def _derive(job: NpuProgramJob) -> tuple[dict[str, Component], Mapping[str, list[Remark]]]:
-    if _scheme(job) == "float16":
-        components = {
-            name: dataclasses.replace(component, model=component.model.clone())
-            for name, component in job.prepared.program.components.items()
-        }
-        return components, {name: legalize_float16(component) for name, component in components.items()}
-    return _requantised(job)
+def _float16(job: NpuProgramJob) -> dict[str, _Derived]:
+    derived = {}
+    for name, prepared in job.prepared.program.components.items():
+        component = dataclasses.replace(prepared, model=prepared.model.clone())
+        remarks = legalize_float16(component)
+        derived[name] = _Derived(component, _scheme(job), job.choice.reason, remarks)
+    return derived
 
 
-def _requantised(job: NpuProgramJob) -> tuple[dict[str, Component], Mapping[str, list[Remark]]]:
+def _requantised(job: NpuProgramJob) -> dict[str, _Derived]:
     """Starts from the float program: rounding to FP8 first would only add its error."""
-    from passes.integer.requantize import requantize
-    from passes.integer.scheme import Scheme
-
     observed = observe_program(job.source, IrDump(None))
-    components, npu = observed.program.components, job.accelerator
-    remarks = {}
-    for name, component in components.items():
-        remarks[name] = requantize(
-            component,
-            Scheme(_scheme(job)),
-            observed.feeds[name],
-            float16="float16" in npu.schemes,
-            wide_factors=npu.wide_factors,
-        )
-    return components, remarks
+    return {
+        name: _requantised_component(job, component, observed.feeds[name])
+        for name, component in observed.program.components.items()
+    }
+
+
+def _requantised_component(job: NpuProgramJob, component: Component, feeds: Sequence[Feeds]) -> _Derived:
+    scheme, reason = Scheme(_scheme(job)), job.choice.reason
+    remarks: list[Remark] = []
+    has_float16, wide_factors = "float16" in job.accelerator.schemes, job.accelerator.wide_factors
+    if job.choice.measured:
+        choice = choose_scheme(component, feeds, float16=False, wide_factors=wide_factors)
+        scheme, reason = choice.scheme or scheme, f"{reason}; {choice.reason}"
+        remarks += choice.remarks(component)
+    remarks += requantize(component, scheme, feeds, float16=has_float16, wide_factors=wide_factors)
+    return _Derived(component, scheme.value, reason, remarks)
 
 
 def _weight_bytes(component: Component) -> int:

@@ -18,11 +18,13 @@ class Choice:
         scheme: `float16`, `a16w8` …; None where everything runs on the CPU.
         reason: Why.
         notes: What the user should be told about it.
+        measured: Whether each component gets the integer scheme that measures best, `scheme` being the first candidate.
     """
 
     scheme: str | None
     reason: str
     notes: tuple[str, ...] = ()
+    measured: bool = False
 
 
 def choose_scheme(
@@ -74,5 +76,6 @@ def _automatic(accelerator: Accelerator, device: Device, needs_tool: bool) -> Ch
         note = f"the NPU is not used, everything runs on the CPU: {error.what}. To use it: {error.remedy}"
         return Choice(None, error.what, (note,))
     scheme = accelerator.schemes[0]
-    has = "computes" if scheme == "float16" else "does not compute"
-    return Choice(scheme, f"auto: {device.soc.name} {has} float16")
+    if scheme == "float16":
+        return Choice(scheme, f"auto: {device.soc.name} computes float16")
+    return Choice(scheme, f"auto: {device.soc.name} does not compute float16", measured=True)
