@@ -12,7 +12,7 @@ from targets.device_table import DeviceRow, device_rows, figures
 
 _TARGETS = {
     "cpu": "CPU code (every target, today)",
-    "snapdragon": "Hexagon NPU (declared)",
+    "snapdragon": "Hexagon NPU (HTP)",
     "mediatek": "MediaTek NPU (declared)",
     "arm": "Arm NPU or GPU (declared)",
     "apple": "Neural Engine (declared)",
