@@ -53,10 +53,17 @@ class FoldFp8(Rewrite):
         """Folds one DequantizeLinear of FP8 codes.
 
         Raises:
-            PassError: The codes are neither an initializer nor made by a QuantizeLinear.
+            PassError: The codes are neither an initializer nor made by a QuantizeLinear, or their values are an output.
         """
         if not is_op(node, "DequantizeLinear") or required_input(node, 0).dtype not in _FP8:
             return False
+        if node.outputs[0].is_graph_output():
+            raise PassError(
+                "a graph output is an FP8 value",
+                where=node.name or node.op_type,
+                received=node.outputs[0].name or "",
+                remedy="return the float tensor from the model",
+            )
         codes = required_input(node, 0)
         source = codes.producer()
         if codes.const_value is not None:
@@ -88,7 +95,7 @@ class FoldFp8(Rewrite):
             self._count(node, codes, tensor, scales)
             axis = integer(node, "axis", 1) % max(1, len(tensor.shape))
             shared_initializer(graph, name, decoded_weight(tensor, scales, axis, name))
-        node.outputs[0].replace_all_uses_with(graph.initializers[name], replace_graph_outputs=True)
+        node.outputs[0].replace_all_uses_with(graph.initializers[name])
         _remove(graph, node)
 
     def _count(
@@ -116,13 +123,6 @@ def _largest_product(codes: ir.TensorProtocol, scales: ir.TensorProtocol) -> flo
 
 def _drop_rounding(graph: ir.Graph, node: ir.Node, quantize: ir.Node) -> None:
     x = required_input(quantize, 0)
-    if node.outputs[0].is_graph_output():
-        raise PassError(
-            "a graph output is an FP8 activation",
-            where=node.name or node.op_type,
-            received=node.outputs[0].name or "",
-            remedy="return the float tensor from the model",
-        )
     node.outputs[0].replace_all_uses_with(x)
     _remove(graph, node)
     if not quantize.outputs[0].uses() and not quantize.outputs[0].is_graph_output():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -68,26 +69,23 @@ class TabulateAngles(Rewrite):
         if angles is None or self._model is None:
             return False
         sources = _sources(self._model, angles)
-        patterns, positions = np.unique(sources, axis=1), self._positions or 0
-        size = positions * angles.frequencies.size * patterns.shape[1] * 2
+        positions, groups = self._positions or 0, np.unique(sources, axis=1).shape[1]
+        size = positions * angles.frequencies.size * groups * 2
         if not 0 < size <= _TABLE_LIMIT:
             why = "the positions are not bounded" if not size else f"a table would take {size} bytes"
             self.remark(node, f"{node.op_type} is computed in float16", why)
             return False
         build, narrow = Builder(graph, node), _narrowing_casts(node)
         table = _table(node.op_type, positions, angles.frequencies, np.float16 if narrow else np.float32)
-        flat = build.reshape(angles.positions, (math.prod(static_shape(angles.positions, node)),))
-        parts = []
-        for pattern in patterns.T:
-            columns = (sources == pattern[:, None]).all(axis=0)
-            rows = flat if _is_whole(pattern, angles.positions) else _take(build, flat, pattern)
-            constant = build.constant(np.where(columns, table, 0).astype(table.dtype), "table")
-            parts.append(build.op("Gather", constant, rows, shape=(len(pattern), columns.size), axis=0))
-        total = parts[0]
-        for part in parts[1:]:
-            total = build.op("Add", total, part, shape=(len(sources), angles.frequencies.size))
-        looked_up = build.reshape(total, static_shape(angles.product, node))
-        _connect(graph, node, narrow, _replay(build, node.inputs[0], angles.product, looked_up))
+        looked_up = build.reshape(_look_up(build, angles, sources, table), static_shape(angles.product, node))
+        result = _replay(build, node.inputs[0], angles.product, looked_up)
+        for cast in narrow:
+            cast.outputs[0].replace_all_uses_with(result)
+            graph.remove(cast, safe=True)
+        if narrow:
+            graph.remove(node, safe=True)
+        else:
+            build.replace_anchor(result)
         what = f"{node.op_type} reads tables of {positions} positions"
         self.remark(node, what, "float16 does not hold the angles", {"bytes": float(size)})
         return True
@@ -137,11 +135,26 @@ def _sources(model: ir.Model, angles: _Angles) -> Array:
     Moves the indices themselves through the graph; float32 holds those below 2²⁴.
     """
     dtype = (angles.positions.dtype or ir.DataType.INT64).numpy()
-    shape = tuple(int(size) for size in angles.positions.shape.numpy()) if angles.positions.shape else ()
-    indices = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape)
+    shape, whole = _sizes(angles.positions), _sizes(angles.product)
+    indices = np.arange(math.prod(shape), dtype=dtype).reshape(shape)
     moved = evaluate(model, [angles.moved], {angles.positions.name or "": indices})[0]
-    whole = tuple(int(size) for size in angles.product.shape.numpy()) if angles.product.shape else ()
     return np.broadcast_to(moved, whole).astype(np.int64).reshape(-1, whole[-1])
+
+
+def _look_up(build: Builder, angles: _Angles, sources: Array, table: Array) -> ir.Value:
+    """Reads the table by rows, once for each group of columns that share their positions, and adds what was read."""
+    parts = []
+    flat = build.reshape(angles.positions, (math.prod(_sizes(angles.positions)),))
+    for pattern in np.unique(sources, axis=1).T:
+        columns = (sources == pattern[:, None]).all(axis=0)
+        rows = flat if _is_whole(pattern, angles.positions) else _take(build, flat, pattern)
+        constant = build.constant(np.where(columns, table, 0).astype(table.dtype), "table")
+        parts.append(build.op("Gather", constant, rows, shape=sources.shape, axis=0))
+    return functools.reduce(lambda left, right: build.op("Add", left, right, shape=sources.shape), parts)
+
+
+def _sizes(value: ir.Value) -> tuple[int, ...]:
+    return tuple(int(size) for size in value.shape.numpy()) if value.shape is not None else ()
 
 
 def _is_whole(pattern: Array, positions: ir.Value) -> bool:
@@ -183,12 +196,3 @@ def _narrowing_casts(node: ir.Node) -> list[ir.Node]:
     narrow = all(is_op(user, "Cast") and user.outputs[0].dtype == ir.DataType.FLOAT16 for user in users)
     kept = any(value.is_graph_output() for user in (node, *users) for value in user.outputs)
     return users if narrow and not kept else []
-
-
-def _connect(graph: ir.Graph, node: ir.Node, narrow: list[ir.Node], result: ir.Value) -> None:
-    """Puts the result in the place of the function and of its Casts."""
-    for cast in narrow:
-        cast.outputs[0].replace_all_uses_with(result)
-        graph.remove(cast, safe=True)
-    node.outputs[0].replace_all_uses_with(result, replace_graph_outputs=True)
-    graph.remove(node, safe=True)

@@ -1,0 +1,54 @@
+"""The vendor's tool, where it is installed; the bundled model and a tiny Qwen3-VL as the compiler gets them."""
+
+import os
+
+import pytest
+
+from exporter.onnx_executor import OnnxExecutor
+from exporter.options import CaptureOptions
+from exporter.sources import open_source
+from npuc.stages.observe import record_feeds
+from passes.calibration.calibrate import calibrate, calibration_method
+from passes.pipeline import directly_read_weights, normalize, quantize
+from passes.precision import PrecisionPolicy
+from targets.tools.environment import ToolEnvironment
+from targets.tools.tool import find_tool
+from tests.tiny_qwen3_vl import build
+
+OPTIONS = CaptureOptions(image_size=(64, 64), prefill_length=16, cache_length=64, requests=1)
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """The installed tool. `NPUC_TEST_SNAPDRAGON=1` turns a missing one from a skip into a failure."""
+    environment = ToolEnvironment(find_tool("snapdragon"))
+    if not environment.is_current() and os.environ.get("NPUC_TEST_SNAPDRAGON") != "1":
+        pytest.skip(f"the vendor's tool is not installed: {environment.tool.install_command}")
+    return environment
+
+
+@pytest.fixture(scope="package")
+def quantised(tmp_path_factory):
+    """Model → (its components with FP8 layers, what they are fed in the first request)."""
+    folder = tmp_path_factory.mktemp("tiny_qwen3_vl")
+    build(folder, tied=True)
+    return {name: _quantised(source) for name, source in (("demo", "demo"), ("qwen", folder))}
+
+
+def _quantised(source):
+    program = open_source(source, OPTIONS)
+    keep = directly_read_weights(program)
+    for component in program.components.values():
+        normalize(component, keep)
+    executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
+    feeds = record_feeds(program, executors, program.requests[:1])
+    policy, method = PrecisionPolicy(), calibration_method("absmax")
+    for name, component in program.components.items():
+        quantize(component, policy, calibrate(component.model, feeds[name], policy, method))
+    return program.components, feeds
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(monkeypatch, tmp_path_factory):
+    """Keeps the reproducer folders of refused jobs with the tests' other files."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("jobs")))
