@@ -14,7 +14,6 @@ from passes.htp.fold_input_free import FoldInputFree
 from passes.htp.fuse_rms_normalization import FuseRmsNormalization
 from passes.htp.limit_masks import LimitMasks
 from passes.htp.order_operands import OrderOperands
-from passes.htp.refuse_unsupported import RefuseUnsupported
 from passes.htp.separate_activation import SeparateActivation
 from passes.htp.split_transpose import SplitTranspose
 from passes.htp.tabulate_angles import TabulateAngles
@@ -28,7 +27,8 @@ def structural_passes(component: Component) -> list[Pass]:
     """Returns fresh passes that give a graph the structure HTP takes, whatever its precision.
 
     Inputs and outputs keep their names, types and shapes; integer inputs may stay int64. The passes leave weights
-    unread, except those of a part that no input reaches.
+    unread, except those of a part that no input reaches. Operators that HTP refuses stay: the target places them on
+    another processor, or names them.
 
     Args:
         component: The normalised component they will run on.
@@ -45,7 +45,6 @@ def structural_passes(component: Component) -> list[Pass]:
         EliminateNoop(),
         MergeLayout(),
         EliminateDeadNodes(),
-        RefuseUnsupported(),
     ]
 
 
@@ -62,7 +61,7 @@ def legalize_float16(component: Component, *, fused_softmax: bool = False) -> li
         Remarks: bytes of each FP8 weight before and after, tables, constants and limits.
 
     Raises:
-        PassError: An operator that HTP does not take, or FP8 values that cannot be folded.
+        PassError: FP8 values that cannot be folded.
     """
     passes: list[Pass] = [
         FoldFp8(component.name),
