@@ -16,8 +16,9 @@ from npuc.errors import ArtifactError
 from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, read_manifest
 from npuc.open_segment import open_segment
 from npuc.requests import make_request
-from npuc.segments import cast_feeds, chain
+from npuc.segments import cast_feeds
 from npuc.weights_file import WEIGHTS_NAME
+from targets.chain import ChainExecutor, ChainPart
 
 MODEL_FOLDER = "model"
 """Reference graphs, the weights file and samples."""
@@ -114,8 +115,13 @@ class Artifact:
                 return
             opened: dict[str, Executor] = {}
             for component in components:
-                parts = [stack.enter_context(self.emulated(segment)) for segment in component.segments]
-                opened[component.name] = chain(parts, [record.name for record in component.outputs])
+                parts = [
+                    ChainPart(
+                        stack.enter_context(self.emulated(s)), tuple(record.name for record in s.inputs)
+                    )
+                    for s in component.segments
+                ]
+                opened[component.name] = ChainExecutor(parts, [record.name for record in component.outputs])
             yield opened
 
     def emulated(self, segment: SegmentRecord) -> contextlib.AbstractContextManager[Executor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
-from exporter.program import Array, Component, Executor, Feeds, TensorSpec
+from exporter.program import Array, Component, Feeds, TensorSpec
 from npuc.agreement import Bound
 from npuc.manifest import NpuRecord
 from npuc.weights_file import WEIGHTS_NAME
@@ -84,23 +84,6 @@ class Plan:
     def segments(self) -> tuple[Segment, ...]:
         """All segments, in order."""
         return tuple(segment for plan in self.components.values() for segment in plan.segments)
-
-
-def chain(executors: Sequence[Executor], outputs: Sequence[str]) -> Executor:
-    """Returns segments as one executor: each one finds its inputs among what was fed and what earlier ones returned.
-
-    Args:
-        executors: Of the segments, in order; each ignores what it does not read.
-        outputs: Names of the component's outputs.
-    """
-
-    def call(feeds: Feeds) -> dict[str, Array]:
-        values = dict(feeds)
-        for executor in executors:
-            values |= executor(values)
-        return {name: values[name] for name in outputs}
-
-    return call
 
 
 def segment_feeds(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.program import Component
+from exporter.program import Component, Role
 from npuc.agreement import Bound, bound_for, npu_bound
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
 from npuc.coverage_table import coverage_json
@@ -21,10 +22,13 @@ from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.prepare import Prepared, PrepareJob
 from npuc.stages.scheme import Choice
+from passes.layer_plan import PART_BYTES
+from passes.split_layers import split_layers
+from passes.split_program import part_bytes, plan_parts
 from targets.accelerator import Accelerator
 from targets.coverage import Coverage, Placement
 from targets.device import Device
-from targets.segmentation import split_component
+from targets.segmentation import Part, split_component
 
 COVERAGE_NAME = "coverage.json"
 """Where each node runs and why; written where there is an NPU."""
@@ -70,7 +74,8 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
         job.source.reporter.note(_summary(coverage))
     text = json.dumps(coverage_json(coverages.values()), indent=1, ensure_ascii=False)
     (folder / COVERAGE_NAME).write_text(text + "\n", "utf-8")
-    plans = {name: _plan(job, program, coverages[name], folder) for name in components}
+    ends = _cuts(program, coverages)
+    plans = {name: _plan(job, program, coverages[name], ends, folder) for name in components}
     return Plan(plans, choice.notes, accelerator.versions())
 
 
@@ -79,16 +84,39 @@ def _summary(coverage: Coverage) -> str:
     return f"{coverage.component:<16} {len(coverage.nodes)} nodes: {counts}"
 
 
-def _plan(job: SpecializeJob, program: NpuProgram, coverage: Coverage, folder: Path) -> ComponentPlan:
+def _cuts(program: NpuProgram, coverages: Mapping[str, Coverage]) -> tuple[int, ...]:
+    """Returns where decoders are cut into parts, prefill and decode at the same layers; empty where they fit whole."""
+    decoders = [c for c in program.components.values() if _is_cuttable(c, coverages[c.name])]
+    if all(part_bytes(component) <= PART_BYTES for component in decoders):
+        return ()
+    return plan_parts(decoders)
+
+
+def _is_cuttable(component: Component, coverage: Coverage) -> bool:
+    is_decoder = component.role in (Role.PREFILL, Role.DECODE)
+    return is_decoder and len({row.placement for row in coverage.nodes}) == 1
+
+
+def _parts(component: Component, coverage: Coverage, ends: tuple[int, ...]) -> tuple[Part, ...]:
+    if len(ends) > 1 and _is_cuttable(component, coverage):
+        processor = coverage.nodes[0].placement
+        return tuple(Part(processor, part) for part in split_layers(component, ends))
+    return split_component(component, coverage)
+
+
+def _plan(
+    job: SpecializeJob, program: NpuProgram, coverage: Coverage, ends: tuple[int, ...], folder: Path
+) -> ComponentPlan:
     name = coverage.component
     component, record = program.components[name], program.records[name]
-    parts = split_component(component, coverage)
+    parts = _parts(component, coverage, ends)
     if all(part.processor is Placement.CPU for part in parts):
         return dataclasses.replace(_on_cpu(job, job.prepared.program.components[name]), coverage=coverage)
     gates = job.source.recipe.gates
     segments = []
     for part in parts:
         if part.component is not component:
+            # the graphs share the weights file of the whole component
             ir.save(part.component.model, folder / NPU_FOLDER / f"{part.component.name}.onnx")
         on_cpu = part.processor is Placement.CPU
         base = job.source.recipe.precision.base
