@@ -19,7 +19,7 @@ import onnx_ir as ir
 
 from exporter.program import Component
 from passes.errors import PassError
-from passes.layer_plan import Units, layer_units
+from passes.layer_plan import WEIGHT_BYTES, Units, constants_of, layer_units
 
 PartOf = Mapping[ir.Node, int]
 """Part of each node that depends on a graph input."""
@@ -51,17 +51,24 @@ def split_layers(component: Component, ends: Sequence[int]) -> tuple[Component, 
     _check_outputs(component, part_of)
     crossing = _crossing(part_of)
     names = _crossing_names(crossing, units)
-    return tuple(_part(component, part_of, crossing, names, index) for index in range(len(ends)))
+    count = max(part_of.values()) + 1
+    return tuple(_part(component, part_of, crossing, names, index) for index in range(count))
 
 
 def _assign(units: Units, ends: Sequence[int]) -> dict[ir.Node, int]:
-    """Part of each node; what precedes the layers moves to the first part that reads it (the index of the logits)."""
+    """Returns the part of each node.
+
+    What precedes the layers and reads no weight moves to the first part that needs it (the index of the logits to the
+    last one), also where that leaves no node in front of the layers.
+    """
     part_of = {node: bisect.bisect_right(ends, unit) for node, unit in units.of_node.items()}
     for node in reversed([node for node, unit in units.of_node.items() if unit == 0]):
         readers = [part_of[user] for value in node.outputs for user, _ in value.uses()]
-        kept = any(value.is_graph_output() for value in node.outputs)
-        part_of[node] = min(readers) if readers and not kept else part_of[node]
-    return part_of
+        is_output = any(value.is_graph_output() for value in node.outputs)
+        if readers and not is_output and all(item.nbytes < WEIGHT_BYTES for item in constants_of(node)):
+            part_of[node] = min(readers)
+    numbers = {part: number for number, part in enumerate(sorted(set(part_of.values())))}
+    return {node: numbers[part] for node, part in part_of.items()}
 
 
 def _check_outputs(component: Component, part_of: PartOf) -> None:

@@ -1,0 +1,1 @@
+"""Parts of the benchmark `htp_decoder_4b`."""
