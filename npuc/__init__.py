@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from npuc.api import compile_model as compile  # noqa: A004 (the verb users type)
     from npuc.api import load
+    from passes.quantize_dynamic import quantize_dynamic
 
-__all__ = ["compile", "load"]
+__all__ = ["compile", "load", "quantize_dynamic"]
 
 
 def __getattr__(name: str) -> Any:
     # torch and TVM take seconds to import; `npuc --help` and `npuc recipe` need neither
+    if name == "quantize_dynamic":
+        from passes.quantize_dynamic import quantize_dynamic
+
+        return quantize_dynamic
     if name in __all__:
         from npuc import api
 

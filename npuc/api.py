@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from npuc.artifact import Artifact
@@ -10,6 +11,7 @@ from npuc.errors import UsageError
 from npuc.pipeline import CompileJob, run_job
 from npuc.progress import ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, Recipe, load_recipe, tier_recipe
+from npuc.training_settings import with_training
 from targets.catalogue import default_device, find_device
 from targets.device import Device
 
@@ -23,6 +25,8 @@ def compile_model(
     out: str | Path,
     recipe: str | Path | Recipe | None = None,
     npu: str | None = None,
+    qat: Mapping[str, object] | None = None,
+    data: str | Path | None = None,
     dump_ir: str | Path | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Artifact:
@@ -36,6 +40,8 @@ def compile_model(
         out: Folder of the artifact; replaced if it is one already.
         recipe: Recipe, or the path of one, instead of the tier's.
         npu: What the NPU computes in, instead of the recipe's word: `auto`, `float16`, `a16w8`, `a8w8`, `a16w4`, `cpu`.
+        qat: Keys of the recipe's section [qat], such as `{"steps": 200}`: fine-tunes after quantisation.
+        data: Manifest of training data, for [qat] and [distill].
         dump_ir: Folder for the graph after each pass.
         reporter: Is told about progress.
 
@@ -50,7 +56,7 @@ def compile_model(
         model=str(model),
         device=chosen,
         tier=tier or chosen.tier,
-        recipe=_with_npu(_recipe(recipe, tier or chosen.tier), npu),
+        recipe=with_training(_with_npu(_recipe(recipe, tier or chosen.tier), npu), qat, data),
         out=Path(out),
         dump_folder=Path(dump_ir) if dump_ir is not None else None,
         reporter=reporter or SilentReporter(),

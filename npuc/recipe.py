@@ -168,6 +168,29 @@ class Distill(_Section):
     seed: int = Field(0, ge=0, description="Of batches and random numbers.")
 
 
+class Qat(_Section):
+    """Quantisation-aware training: the quantised program is fine-tuned towards the float program."""
+
+    steps: int = Field(200, ge=1, le=1_000_000, description="Updates of the weights.")
+    learning_rate: float = Field(
+        1e-5,
+        gt=0,
+        le=1,
+        description="Highest learning rate; warm-up over 5 % of the steps, then half a cosine.",
+    )
+    batch_size: int = Field(8, ge=1, le=65536, description="Requests a step.")
+    requests: int = Field(
+        256, ge=1, le=1 << 20, description="Requests that the float program answers, kept in memory."
+    )
+    data: str | None = Field(
+        None,
+        description="Manifest (JSON Lines with image, audio, text) of requests; "
+        "default: the model's calibration requests.",
+    )
+    learn_scales: bool = Field(False, description="Train the scales of weights and activations too.")
+    seed: int = Field(0, ge=0, description="Of the choice and the order of requests.")
+
+
 class Gates(_Section):
     """What must hold before an artifact is written."""
 
@@ -212,6 +235,7 @@ class Recipe(_Section):
     calibration: Calibration = Field(default_factory=Calibration)
     prune: Prune | None = Field(None, description="Mid tier: nested sub-networks.")
     distill: Distill | None = Field(None, description="Low tier: distilled student.")
+    qat: Qat | None = Field(None, description="Fine-tune after quantisation; any tier.")
     gates: Gates = Field(default_factory=Gates)
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, TIERS
+from npuc.training_settings import parse_assignments
 from targets.registry import target_names
 
 
@@ -33,6 +34,12 @@ from targets.registry import target_names
     help="What the NPU computes in, instead of the recipe's word; `cpu` leaves it out.",
 )
 @click.option(
+    "--qat",
+    metavar="KEY=VALUE,…",
+    help="Fine-tune after quantisation: `steps=200`, with other keys of the recipe's section [qat].",
+)
+@click.option("--data", type=click.Path(path_type=Path), help="Manifest of training data (JSON Lines).")
+@click.option(
     "--dump-ir", type=click.Path(path_type=Path), help="Folder for the graph after each pass, with times."
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -44,6 +51,8 @@ def compile_command(
     output: Path,
     recipe: Path | None,
     npu: str | None,
+    qat: str | None,
+    data: Path | None,
     dump_ir: Path | None,
     quiet: bool,
 ) -> None:
@@ -65,6 +74,8 @@ def compile_command(
         out=output,
         recipe=recipe,
         npu=npu,
+        qat=None if qat is None else parse_assignments(qat),
+        data=data,
         dump_ir=dump_ir,
         reporter=reporter,
     )

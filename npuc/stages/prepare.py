@@ -29,6 +29,7 @@ from npuc.stages.capture import capture_options
 from npuc.stages.distill import StudentSource, data_digest, distill_model, student_remark, write_curves
 from npuc.stages.normalize import normalize_program
 from npuc.stages.observe import record_feeds, spread
+from npuc.stages.qat import QatStage, qat_data_digest
 from npuc.stages.quantize import Quantized, quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.version import tool_versions
@@ -119,17 +120,21 @@ def prepare_key(job: PrepareJob) -> str | None:
         return None
     recipe = job.recipe.model_dump(mode="json", exclude={"name": True, "gates": True, "precision": {"npu"}})
     code = package_digest(exporter, passes)
-    return content_key("prepare", fingerprint, recipe, data_digest(job.recipe), tool_versions(), code)
+    data = [data_digest(job.recipe), qat_data_digest(job.recipe)]
+    return content_key("prepare", fingerprint, recipe, data, tool_versions(), code)
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     dump = IrDump(job.dump_folder)
     observed = observe_program(job, dump)
     program, remarks = observed.program, observed.remarks
+    qat = QatStage(program, job.recipe.qat, job.reporter) if job.recipe.qat is not None else None
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
         quantized = quantize_program(program, job.recipe, observed.feeds, advance, dump)
     for name, entries in quantized.remarks.items():
         remarks.setdefault(name, []).extend(entries)
+    if qat is not None:
+        remarks["qat"] = qat.train(program, folder)
     if observed.student is not None:
         remarks["student"] = [student_remark(observed.student.record)]
         write_curves(observed.student, folder)

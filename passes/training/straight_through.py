@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import onnx_ir as ir
 import torch
@@ -13,20 +12,19 @@ from passes.training.element_types import FP8, INTEGER_LIMITS, NARROW
 Tensor = torch.Tensor
 
 
-class _StraightThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(_: Any, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-        return function(x)
-
-    @staticmethod
-    def backward(_: Any, *gradients: Any) -> Any:
-        return gradients[0], None
-
-
 def straight_through(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """Returns `function(x)` exactly; its gradient is passed on to `x` unchanged."""
-    result: Tensor = _StraightThrough.apply(x, function)  # type: ignore[no-untyped-call]
-    return result
+    """Returns `function(x)`; its gradient is passed on to `x` unchanged.
+
+    The result is written as x + (function(x) - x), which `torch.vmap` runs without a Python call for each row. It is
+    exact for every rounding to a nearest value: either that value is 0, or it is between x / 2 and 2 x, and then the
+    difference is exact (Sterbenz' lemma). Only the sign of a zero may be another one. Without gradients, the result is
+    `function(x)` itself.
+    """
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return function(x)
+    with torch.no_grad():
+        difference = function(x) - x
+    return x + difference.nan_to_num(nan=0.0, posinf=torch.inf, neginf=-torch.inf)
 
 
 def round_to(x: Tensor, dtype: ir.DataType | None) -> Tensor:

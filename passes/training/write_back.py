@@ -70,12 +70,20 @@ def _floats(value: ir.Value, parameter: torch.Tensor) -> BlockwiseTensor:
 
 def _codes(
     value: ir.Value, parameter: torch.Tensor, weights: dict[str, torch.nn.Parameter]
-) -> BlockwiseTensor:
+) -> ir.TensorProtocol:
     node = next(iter(value.uses())).node
     dtype, shape = value.dtype or ir.DataType.UNDEFINED, tuple(parameter.shape)
     op = describe(node, "", parameter.dtype)
     zero_value = input_at(node, 2)
     zero_point = None if zero_value is None else Weights().constant(zero_value)
+    if dtype.bitwidth < 8:  # two codes a byte, over the ends of rows
+
+        def read_all() -> ir.TensorProtocol:
+            scale = _scale(node.inputs[1], weights, parameter.dtype)
+            codes = quantize_weight(op, parameter.detach().cpu(), scale, zero_point)
+            return ir.tensor(from_carrier(codes, dtype), dtype=dtype, name=value.name)
+
+        return ir.LazyTensor(read_all, dtype, ir.Shape(shape), name=value.name)
 
     def read(start: int, stop: int) -> Array:
         scale = _scale(node.inputs[1], weights, parameter.dtype)

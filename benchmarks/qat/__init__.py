@@ -1,0 +1,1 @@
+"""What the benchmarks of quantisation-aware training share."""

@@ -1,0 +1,91 @@
+"""A precision map that is harder than FP8: int8 activations and int4 weights, per tensor and per output channel."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import onnx_ir as ir
+
+from exporter.program import Component, Feeds
+from passes.calibration.observe import observe
+from passes.calibration.statistics import Statistics
+from passes.infer_shapes import InferShapes
+from passes.insert_fp8_qdq import output_axis, quantised_inputs
+from passes.precision import PrecisionPolicy, weight_of
+from passes.rewrite import Builder, Rewrite, shared_initializer
+from passes.run_passes import run_passes
+
+ACTIVATION_LIMIT, WEIGHT_LIMIT = 127, 7
+"""Largest codes; both types are used symmetrically about zero."""
+
+
+def quantize_integers(component: Component, feeds: list[Feeds], policy: PrecisionPolicy) -> None:
+    """Quantises the layers that a policy would put into FP8 to integers instead; the rest stays float32.
+
+    Args:
+        component: Normalised, float32; changed in place.
+        feeds: Calibration inputs; an activation's scale is its largest magnitude / 127.
+        policy: Picks the layers.
+    """
+    names = {name for name, _ in quantised_inputs(component.model, policy)}
+    if names:
+        statistics = observe(component.model, feeds, names)
+        run_passes(component, [InsertIntegerMap(policy, component.name, statistics), InferShapes()])
+
+
+class InsertIntegerMap(Rewrite):
+    """MatMul(x, w) → MatMul(DQ(Q(x)), DQ(codes)) with int8 activations and int4 weights.
+
+    Args:
+        policy: Picks the layers: those it puts into FP8.
+        component: Name of the component.
+        statistics: Of the layers' inputs.
+    """
+
+    def __init__(self, policy: PrecisionPolicy, component: str, statistics: dict[str, Statistics]) -> None:
+        super().__init__()
+        self._policy = policy
+        self._component = component
+        self._statistics = statistics
+        self._made: dict[str, ir.Value] = {}
+
+    def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
+        """Rewrites one layer."""
+        weight, x = weight_of(node), node.inputs[0] if node.inputs else None
+        if (
+            weight is None
+            or x is None
+            or x.is_initializer()
+            or not self._policy.format_of(node).format.is_fp8
+        ):
+            return False
+        build = Builder(graph, node)
+        node.replace_input_with(0, self._activation(build, x))
+        node.replace_input_with(1, self._weight(build, node, weight))
+        if not weight.uses() and weight.name:
+            del graph.initializers[weight.name]
+        return True
+
+    def _activation(self, build: Builder, x: ir.Value) -> ir.Value:
+        name = f"{self._component}/{x.name}"
+        if name not in self._made:
+            largest = self._statistics[x.name or ""].absmax
+            scale = np.float32(max(largest, 1e-6) / ACTIVATION_LIMIT)
+            scale_value = shared_initializer(build.graph, f"{name}.int8.scale", ir.tensor(scale))
+            zero = shared_initializer(build.graph, "zero_point.int8", ir.tensor(np.int8(0)))
+            codes = build.op("QuantizeLinear", x, scale_value, zero, dtype=ir.DataType.INT8)
+            self._made[name] = build.op("DequantizeLinear", codes, scale_value, zero, dtype=ir.DataType.FLOAT)
+        return self._made[name]
+
+    def _weight(self, build: Builder, node: ir.Node, weight: ir.Value) -> ir.Value:
+        name, tensor = weight.name or "", weight.const_value
+        if name not in self._made and tensor is not None:
+            values = tensor.numpy()
+            axis = output_axis(node, values.ndim)
+            others = tuple(i for i in range(values.ndim) if i != axis)
+            scales = np.maximum(np.abs(values).max(axis=others), 1e-8).astype(np.float32) / WEIGHT_LIMIT
+            codes = np.round(values / np.expand_dims(scales, others)).astype(ml_dtypes.int4)
+            parts = (f"{name}.int4", ir.tensor(codes)), (f"{name}.int4.scale", ir.tensor(scales))
+            inputs = [shared_initializer(build.graph, *part) for part in parts]
+            self._made[name] = build.op("DequantizeLinear", *inputs, dtype=ir.DataType.FLOAT, axis=axis)
+        return self._made[name]

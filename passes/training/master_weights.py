@@ -1,0 +1,57 @@
+"""Starts training from the float weights a program had before it was quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+import torch
+
+from exporter.lazy_tensor import static_shape
+from exporter.program import Program
+from passes.training.element_types import FLOATS, to_carrier
+from passes.training.program import TorchProgram
+
+FloatWeights = Mapping[str, ir.TensorProtocol]
+"""Initializer name → its tensor, still unread."""
+
+
+def float_weights(program: Program) -> dict[str, ir.TensorProtocol]:
+    """Returns the float initializers of a program, to be kept before it is quantised in place."""
+    return {
+        name: value.const_value
+        for component in program.components.values()
+        for name, value in component.model.graph.initializers.items()
+        if value.const_value is not None and value.dtype in FLOATS
+    }
+
+
+def restore_master_weights(module: TorchProgram, weights: FloatWeights) -> int:
+    """Gives the modules of a quantised program the weights it was made from.
+
+    A parameter is matched with the tensor of its own name, or of its name without endings: the codes `w.e4m3` with
+    `w`. One whose tensor is not there, or has another shape, stays as the graph has it, and so do scales.
+
+    Args:
+        module: Of the quantised program.
+        weights: From `float_weights`.
+
+    Returns:
+        How many parameters were given theirs.
+    """
+    restored = 0
+    for name, parameter in module.named_weights().items():
+        tensor = _source(name, weights) if not name.endswith(".scale") else None
+        if tensor is None or static_shape(tensor) != tuple(parameter.shape):
+            continue
+        with torch.no_grad():
+            parameter.copy_(to_carrier(np.asarray(tensor.numpy()), parameter.dtype))
+        restored += 1
+    return restored
+
+
+def _source(name: str, weights: FloatWeights) -> ir.TensorProtocol | None:
+    while name not in weights and "." in name:
+        name = name.rpartition(".")[0]
+    return weights.get(name)

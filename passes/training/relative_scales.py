@@ -1,0 +1,38 @@
+"""Trains quantisation scales in proportion to their size."""
+
+from __future__ import annotations
+
+import torch
+
+from exporter.program import Program
+from passes.training.program import TorchProgram
+from passes.training.weights import Kind, kind_of
+
+
+class RelativeScales:
+    """Turns an optimizer's additive steps of scales into multiplicative ones.
+
+    Adam moves every parameter by about the learning rate, whatever its size; scales go from 1e-6 to 1e2. After each
+    step s + d becomes s · exp(d), which also keeps scales positive.
+
+    Args:
+        program: The graphs; they tell which initializers are scales.
+        module: Made from them with `learn_scales=True`.
+    """
+
+    def __init__(self, program: Program, module: TorchProgram) -> None:
+        names = {
+            name
+            for component in program.components.values()
+            for name, value in component.model.graph.initializers.items()
+            if kind_of(value) is Kind.SCALE
+        }
+        self._scales = [scale for name, scale in module.named_weights().items() if name in names]
+        self._before = [scale.detach().clone() for scale in self._scales]
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """To be called after every step of the optimizer."""
+        for scale, before in zip(self._scales, self._before, strict=True):
+            scale.copy_(before * torch.exp(scale - before))
+            before.copy_(scale)

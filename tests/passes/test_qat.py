@@ -1,0 +1,161 @@
+"""Quantisation-aware training of a small program, from requests that its float form answered."""
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+
+from exporter.families.generic.runner import GenericRunner
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Component, Modality, Program, Request, Role
+from passes.calibration.calibrate import calibrate, calibration_method
+from passes.pipeline import quantize
+from passes.precision import Format, PrecisionPolicy
+from passes.qat import QatOptions, distillation_losses, qat_remark, train_quantized
+from passes.training.master_weights import float_weights, restore_master_weights
+from passes.training.program import TorchProgram
+from passes.training.recording import record
+from passes.training.replay import Replayed, replay
+
+GRAPH = """<ir_version: 10, opset_import: ["" : 23]>
+two_layers (float[4, 12] x) => (float[4, 6] logits)
+<float[2] first_weight = {0, 0}, float[2] second_weight = {0, 0}> {
+    h = MatMul (x, first_weight)
+    a = Relu (h)
+    logits = MatMul (a, second_weight)
+}"""
+ONLY = "model"
+
+
+def float_program():
+    model = ir.from_onnx_text(GRAPH)
+    rng = np.random.default_rng(0)
+    for index, (name, shape) in enumerate({"first_weight": (12, 16), "second_weight": (16, 6)}.items()):
+        values = (rng.standard_normal(shape) * rng.choice([0.02, 1.0], (1, shape[1]))).astype(np.float32)
+        value = model.graph.initializers[name]
+        value.const_value, value.shape = ir.tensor(values, name=name), ir.Shape(shape)
+        model.graph[2 * index].name = f"layer_{index}"
+    component = Component(ONLY, Role.MODEL, Modality.TEXT, model)
+    for node in model.graph:
+        node.metadata_props["npuc.modality"] = "text"
+    return Program("generic", {ONLY: component}, {}, {}, (), {})
+
+
+def quantized_program(base=Format.FLOAT32):
+    program = float_program()
+    component = program.components[ONLY]
+    policy = PrecisionPolicy(base=base, by_modality={Modality.TEXT: Format.E5M2})
+    feeds = [{"x": request.tensors["x"]} for request in requests()]
+    quantize(component, policy, calibrate(component.model, feeds, policy, calibration_method("absmax")))
+    return program
+
+
+def requests(count=8):
+    rng = np.random.default_rng(1)
+    return [Request(tensors={"x": rng.standard_normal((4, 12)).astype(np.float32)}) for _ in range(count)]
+
+
+def recordings(program):
+    component = program.components[ONLY]
+    runner, executor = GenericRunner({ONLY: component.inputs}), OnnxExecutor(component.model)
+    return [record(runner, {ONLY: executor}, request, 1) for request in requests()]
+
+
+@pytest.fixture(scope="module")
+def taught():
+    program = float_program()
+    return float_weights(program), recordings(program)
+
+
+def reference_loss(program, calls):
+    """The training loss of the graph as ONNX Runtime executes it."""
+    executor = OnnxExecutor(program.components[ONLY].model)
+    dtype = program.components[ONLY].inputs[0].numpy_dtype
+    outputs = [
+        torch.from_numpy(executor({"x": c[0].feeds["x"].astype(dtype)})["logits"]).float() for c in calls
+    ]
+    expected = [torch.from_numpy(call[0].outputs["logits"]) for call in calls]
+    replayed = Replayed({}, {"logits": torch.stack(outputs)}, {"logits": torch.stack(expected)})
+    return distillation_losses({ONLY: replayed})["logits"].item()
+
+
+@pytest.mark.parametrize(("base", "learn_scales"), [(Format.FLOAT32, False), (Format.FLOAT16, True)])
+def test_training_brings_the_written_graph_closer_to_the_float_program(taught, base, learn_scales):
+    weights, calls = taught
+    program = quantized_program(base)
+    before = reference_loss(program, calls)
+    options = QatOptions(steps=60, learning_rate=2e-2, batch_size=4, learn_scales=learn_scales)
+    curve = train_quantized(program, weights, calls, options)
+    assert curve.losses[0] == pytest.approx(before, rel=0.5)
+    assert reference_loss(program, calls) < 0.7 * before
+    types = {node.op_type for node in program.components[ONLY].model.graph}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= types
+    remark = qat_remark(curve, options)
+    assert remark.numbers["steps"] == 60 and remark.numbers["loss_last"] < remark.numbers["loss_first"]
+
+
+def test_the_same_seed_gives_the_same_bytes(taught):
+    weights, calls = taught
+
+    def codes():
+        program = quantized_program()
+        train_quantized(
+            program, weights, calls, QatOptions(steps=3, learning_rate=1e-2, batch_size=3, seed=4)
+        )
+        initializers = program.components[ONLY].model.graph.initializers
+        return {name: value.const_value.tobytes() for name, value in initializers.items()}
+
+    assert codes() == codes()
+
+
+def test_master_weights_are_the_float_weights(taught):
+    weights, _ = taught
+    module = TorchProgram(quantized_program(Format.FLOAT16))
+    assert restore_master_weights(module, weights) == 2
+    for name, parameter in module.named_weights().items():
+        if not name.endswith(".scale"):
+            original = weights[name.removesuffix(".e5m2")].numpy()
+            assert np.array_equal(parameter.detach().numpy(), original)
+
+
+def test_a_replay_feeds_what_earlier_components_compute():
+    """One component feeds the other; the recorded value is used only where nothing was computed."""
+    twice = ir.from_onnx_text(f"{GRAPH.splitlines()[0]} g (float[2] x) => (float[2] y) {{ y = Add (x, x) }}")
+    negate = ir.from_onnx_text(f"{GRAPH.splitlines()[0]} g (float[2] y) => (float[2] z) {{ z = Neg (y) }}")
+    parts = {"twice": twice, "negate": negate}
+    components = {name: Component(name, Role.MODEL, Modality.TEXT, model) for name, model in parts.items()}
+
+    class Runner:
+        def generate(self, executors, request, max_new_tokens):
+            y = executors["twice"]({"x": request.tensors["x"]})["y"]
+            executors["negate"]({"y": y})
+            executors["negate"]({"y": np.full(2, 5, np.float32)})
+
+    executors = {
+        "twice": lambda feeds: {"y": feeds["x"] * 10},  # a teacher that disagrees with the graph
+        "negate": lambda feeds: {"z": -feeds["y"]},
+    }
+    calls = [
+        record(Runner(), executors, Request(tensors={"x": np.full(2, x, np.float32)}), 1) for x in (1, 2)
+    ]
+    assert [dict(call.links) for call in calls[0]] == [{}, {"y": (0, "y")}, {}]
+    module = TorchProgram(Program("generic", components, {}, {}, (), {}))
+    replayed = replay(module, calls)
+    assert replayed["twice"].outputs["y"][:, 0].tolist() == [2, 4]
+    assert replayed["negate"].outputs["z"][:, 0].tolist() == [-2, -5, -4, -5]
+    assert replayed["negate"].recorded["z"][:, 0].tolist() == [-10, -5, -20, -5]
+    module.component("twice").checkpointing = True
+    assert replay(module, calls)["twice"].outputs["y"][:, 0].tolist() == [2, 4]
+
+
+def test_a_limit_keeps_the_first_calls():
+    calls = []
+
+    class Runner:
+        def generate(self, executors, request, max_new_tokens):
+            for _ in range(5):
+                executors[ONLY]({"x": np.zeros(1)})
+                calls.append(1)
+
+    kept = record(Runner(), {ONLY: lambda feeds: {"y": feeds["x"]}}, Request(), 1, limit=2)
+    assert len(kept) == 2 and len(calls) == 5
