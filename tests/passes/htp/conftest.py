@@ -1,5 +1,6 @@
 """The vendor's tool, where it is installed; the bundled model and a tiny Qwen3-VL as the compiler gets them."""
 
+import functools
 import os
 
 import pytest
@@ -29,10 +30,17 @@ def tool():
 
 @pytest.fixture(scope="package")
 def quantised(tmp_path_factory):
-    """Model → (its components with FP8 layers, what they are fed in the first request)."""
-    folder = tmp_path_factory.mktemp("tiny_qwen3_vl")
-    build(folder, tied=True)
-    return {name: _quantised(source) for name, source in (("demo", "demo"), ("qwen", folder))}
+    """Model → (its components with FP8 layers, what they are fed in the first request); captured when asked for."""
+
+    @functools.cache
+    def make(model):
+        if model == "demo":
+            return _quantised("demo")
+        folder = tmp_path_factory.mktemp("tiny_qwen3_vl")
+        build(folder, tied=True)
+        return _quantised(folder)
+
+    return make
 
 
 def _quantised(source):
