@@ -51,26 +51,40 @@ def _quantiser_refusal(node: ir.Node) -> str | None:
 
 def _input_refusal(node: ir.Node) -> str | None:
     for index, value in enumerate(node.inputs):
-        if value is None:
-            continue
-        constant = qdq.read_constant(value)
-        if index and constant is not None and node.op_type in (_BY_CONSTANT | _PARAMETERS | {"Add"}):
+        if value is None or _is_parameter(node, index, value):
             continue
         if index == 1 and node.op_type in _BY_CONSTANT:
             return "the second operand is not a constant"
         producer = value.producer()
-        inside = producer is not None and (
-            producer.op_type == "DequantizeLinear" or _is_fused(producer, node)
-        )
-        if not inside:
+        codes = producer is not None and producer.op_type == "DequantizeLinear"
+        if qdq.read_constant(value) is not None or not (codes or _is_fused(producer, node)):
             return "an input is not dequantised from uint8 codes: float arithmetic is not executed on HVX"
     return None
 
 
-def _is_fused(producer: ir.Node, reader: ir.Node) -> bool:
+def _is_parameter(node: ir.Node, index: int, value: ir.Value) -> bool:
+    """Whether an input is a constant that the operation takes as one."""
+    if qdq.read_constant(value) is None:
+        return False
+    if node.op_type == "Add":
+        return _has_bias(node)
+    return index > 0 and node.op_type in _BY_CONSTANT | _PARAMETERS
+
+
+def _has_bias(node: ir.Node) -> bool:
+    """Whether an Add adds a constant to a MatMul."""
+    producers = [value.producer() for value in node.inputs if value is not None]
+    constants = [value for value in node.inputs if value is not None and qdq.read_constant(value) is not None]
+    return len(constants) == 1 and any(p is not None and p.op_type == "MatMul" for p in producers)
+
+
+def _is_fused(producer: ir.Node | None, reader: ir.Node) -> bool:
     """A ReLU after an operator, a bias after a MatMul: one integer operation."""
-    bias = reader.op_type == "Add" and producer.op_type == "MatMul"
-    return bias or (reader.op_type == "Relu" and producer.op_type in CONVERTERS)
+    if producer is None:
+        return False
+    if reader.op_type == "Add":
+        return producer.op_type == "MatMul" and _has_bias(reader)
+    return reader.op_type == "Relu" and producer.op_type in CONVERTERS
 
 
 def _output_refusal(node: ir.Node) -> str | None:

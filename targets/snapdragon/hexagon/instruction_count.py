@@ -11,6 +11,8 @@ import dataclasses
 import re
 import shutil
 import subprocess
+import tempfile
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,8 +21,8 @@ from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
 
 _LOG = ("-d", "in_asm,exec,nochain")
 _TIME_LIMIT_S = 300
-_INSTRUCTION = re.compile(rb"^0x([0-9a-f]{8}):  0x[0-9a-f]{8}\t(\{?)\t(.*)$")
-_TRACE = re.compile(rb"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]{8})/[^\]]*\] (.*)$")
+_INSTRUCTION = re.compile(rb"^0x([0-9a-f]{8}):  0x[0-9a-f]{8}\t(\{?)\t(.*)")
+_TRACE = re.compile(rb"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]{8})/[^\]]*\] (\S*)")
 _VECTOR = re.compile(rb"\b[VQ]\d")
 _NO_INSTRUCTION = (b"nop", b"immext")
 
@@ -67,24 +69,32 @@ def count_executed(binary: Path, codes: bytes) -> dict[str, InstructionCount]:
             remedy="install it: sudo apt-get install -y qemu-user",
         )
     command = [*HEXAGON_EMULATOR, *_LOG, str(binary), "unused"]
-    try:
-        done = subprocess.run(command, input=codes, capture_output=True, timeout=_TIME_LIMIT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise ExecutionError(f"the program ran longer than {_TIME_LIMIT_S} s", where=str(binary)) from error
-    if done.returncode != 0:
-        raise ExecutionError(f"the program ended with exit status {done.returncode}", where=" ".join(command))
-    return count_log(done.stderr.splitlines())
+    with tempfile.TemporaryFile() as standard_input:
+        standard_input.write(codes)
+        standard_input.seek(0)
+        with subprocess.Popen(
+            command, stdin=standard_input, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            timer = threading.Timer(_TIME_LIMIT_S, process.kill)
+            timer.start()
+            counts = count_log(process.stderr or ())
+            timer.cancel()
+    if process.returncode != 0:
+        raise ExecutionError(
+            f"the program ended with exit status {process.returncode}, or took more than {_TIME_LIMIT_S} s",
+            where=" ".join(command),
+        )
+    return counts
 
 
 def count_log(lines: Iterable[bytes]) -> dict[str, InstructionCount]:
     """Counts by symbol in the lines of an emulator's log."""
     blocks: dict[bytes, InstructionCount] = {}
-    entries: dict[tuple[bytes, bytes], int] = {}
+    entries: dict[bytes, int] = {}
     current = b""
     for line in lines:
-        if trace := _TRACE.match(line):
-            entry = (trace[1], trace[2])
-            entries[entry] = entries.get(entry, 0) + 1
+        if line.startswith(b"Trace"):
+            entries[line] = entries.get(line, 0) + 1
         elif line.startswith(b"IN:"):
             current = b""
         elif instruction := _INSTRUCTION.match(line):
@@ -94,10 +104,11 @@ def count_log(lines: Iterable[bytes]) -> dict[str, InstructionCount]:
                 blocks[current] = InstructionCount()
             blocks[current] += _classify(text, starts_packet=bool(opening))
     counts: dict[str, InstructionCount] = {}
-    for (address, symbol), times in entries.items():
-        block = blocks[address]
-        executed = InstructionCount(block.packets * times, block.vector * times, block.scalar * times)
-        counts[symbol.decode()] = counts.get(symbol.decode(), InstructionCount()) + executed
+    for line, times in entries.items():
+        if trace := _TRACE.match(line):
+            block, symbol = blocks[trace[1]], trace[2].decode()
+            executed = InstructionCount(block.packets * times, block.vector * times, block.scalar * times)
+            counts[symbol] = counts.get(symbol, InstructionCount()) + executed
     return dict(sorted(counts.items()))
 
 

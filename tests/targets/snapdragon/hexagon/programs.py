@@ -1,0 +1,94 @@
+"""Programs of independent operations, so that many kernels need one build."""
+
+import dataclasses
+
+import numpy as np
+
+from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
+from targets.snapdragon.hexagon.operations.addition import Addition
+from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
+from targets.snapdragon.hexagon.operations.lookup import Lookup
+from targets.snapdragon.hexagon.operations.mean import Mean
+from targets.snapdragon.hexagon.operations.multiplication import Multiplication
+from targets.snapdragon.hexagon.operations.regrouping import Regrouping
+from targets.snapdragon.hexagon.operations.requantization import Requantization
+from targets.snapdragon.hexagon.operations.softmax import Softmax
+from targets.snapdragon.hexagon.program import IntegerProgram
+from targets.snapdragon.hexagon.tensor import QuantizedTensor
+
+X_SCALE, X_ZERO = 0.05, 117
+
+
+def convolution(name, source, outputs, kernel, strides=(1, 1), pads=(0, 0, 0, 0), minimum=0):
+    """Random weights with a scale that spreads the results over the codes."""
+    rng = np.random.default_rng(len(name))
+    weights = rng.integers(-127, 128, (outputs, source.channels, *kernel)).astype(np.int8)
+    spans = (pads[0] + pads[2], pads[1] + pads[3])
+    extents = [
+        (extent + span - size) // stride + 1
+        for extent, span, size, stride in zip(source.extents[1:], spans, kernel, strides, strict=True)
+    ]
+    shape = (1, outputs, *extents) if len(source.shape) == 4 else (*source.shape[:-1], outputs)
+    output = QuantizedTensor(f"{name}.out", shape, source.channel_axis, 0.3, 100)
+    sums = weights.astype(np.int64).sum(axis=(1, 2, 3))
+    bias = (rng.integers(-3000, 3000, outputs) - source.zero_point * sums).astype(np.int32)
+    factors = rng.uniform(0.4, 0.9, outputs) / np.sqrt(source.channels * kernel[0] * kernel[1]) / 100
+    scale = fixed_point_scale(factors)
+    return Convolution(name, source, output, weights, bias, scale, strides, pads, minimum=minimum)
+
+
+def rows(prefix, shape, axis):
+    """Every operation but the convolution, on two tensors of one shape."""
+    x = QuantizedTensor(f"{prefix}.x", shape, axis, X_SCALE, X_ZERO)
+    y = QuantizedTensor(f"{prefix}.y", shape, axis, 0.03, 90)
+    channels = shape[axis]
+    rng = np.random.default_rng(channels)
+    means = tuple(extent if i == axis else 1 for i, extent in enumerate(shape))
+
+    def output(name, scale, zero_point, extents=shape):
+        return QuantizedTensor(f"{prefix}.{name}", extents, axis, scale, zero_point)
+
+    gain, shift = rng.normal(1, 0.5, channels), rng.normal(0, 1, channels)
+    return [
+        Addition(f"{prefix}.add", x, y, output("sum", 0.08, 100)),
+        Multiplication(f"{prefix}.mul", x, y, output("product", 0.1, 128), 128),
+        Requantization(f"{prefix}.relu", x, output("relu", 0.04, 10), 10),
+        Lookup(f"{prefix}.table", x, output("entry", 0.02, 5), rng.permutation(256).astype(np.uint8)),
+        Softmax(f"{prefix}.softmax", x, output("probability", 1 / 255, 0)),
+        LayerNorm(f"{prefix}.norm", x, output("normal", 0.03, 128), gain, shift, 1e-5),
+        Mean(f"{prefix}.mean", x, output("mean", 0.03, 120, means)),
+    ]
+
+
+def program(name, operations):
+    """Independent operations as one program; what none of them writes is an input."""
+    written = {operation.output for operation in operations}
+    inputs = dict.fromkeys(s for operation in operations for s in operation.sources if s not in written)
+    return IntegerProgram(name, tuple(inputs), tuple(operations), tuple(o.output for o in operations))
+
+
+def convolutions():
+    """Products and convolutions: full and partial blocks, one position, strides, padding, a ReLU."""
+
+    def image(name, channels, height, width):
+        return QuantizedTensor(name, (1, channels, height, width), 1, X_SCALE, X_ZERO)
+
+    def matrix(name, height, width):
+        return QuantizedTensor(name, (height, width), 1, X_SCALE, X_ZERO)
+
+    return [
+        convolution("matmul", matrix("a", 16, 64), 96, (1, 1)),
+        convolution("vector", matrix("b", 1, 100), 70, (1, 1), minimum=100),
+        convolution("time", image("c", 48, 1, 20), 64, (1, 5), (1, 2), (0, 2, 0, 2)),
+        convolution("image", image("d", 3, 6, 7), 33, (3, 3), (1, 1), (1, 1, 1, 1), 100),
+        convolution("whole", image("e", 20, 3, 3), 130, (3, 3)),
+    ]
+
+
+def moves():
+    """A change of shape, and a transposition that only moves the channel axis."""
+    x = QuantizedTensor("m.x", (1, 35, 3, 5), 1, X_SCALE, X_ZERO)
+    flat = dataclasses.replace(x, name="m.flat", shape=(1, 525))
+    last = dataclasses.replace(x, name="m.last", shape=(1, 3, 5, 35), channel_axis=3)
+    return [Regrouping("m.flatten", x, flat), Regrouping("m.transpose", x, last, (0, 2, 3, 1))]

@@ -1,0 +1,99 @@
+"""Quantised ONNX graphs as integer programs."""
+
+import numpy as np
+import pytest
+
+from exporter.onnx_executor import OnnxExecutor
+from targets.agreement import signal_to_noise
+from targets.errors import TargetError
+from targets.snapdragon.hexagon.coverage import hexagon_refusal
+from targets.snapdragon.hexagon.importer.component import import_integer_program
+from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.operations.regrouping import Regrouping
+from tests.targets.snapdragon.hexagon.graphs import SCALE, ZERO, network
+from tests.targets.support import make_component, random_feeds
+
+STEPS = {"s": SCALE, "z": ZERO, "zs": np.asarray(3, np.int8)}
+BEFORE = "xq = QuantizeLinear(x, s, z)  xd = DequantizeLinear(xq, s, z)"
+AFTER = "vq = QuantizeLinear(v, s, z)  y = DequantizeLinear(vq, s, z)"
+
+
+def test_network_agrees_with_onnx_runtime():
+    component = network()
+    program = import_integer_program(component)
+    feeds = random_feeds(component)
+    source, output = program.inputs[0], program.outputs[0]
+    codes = program.reference({source.name: source.quantize(feeds["x"])})
+    expected = OnnxExecutor(component.model, threads=1)(feeds)["y"]
+    assert signal_to_noise(expected, output.dequantize(codes["y"])) > 30
+
+
+def test_operators_and_their_neighbours_become_one_operation():
+    names = [type(operation).__name__ for operation in import_integer_program(network()).operations]
+    assert names == [
+        "Convolution",
+        "Regrouping",
+        "Convolution",
+        "LayerNorm",
+        "Lookup",
+        "Multiplication",
+        "Softmax",
+        "Regrouping",
+    ]
+
+
+def test_relu_becomes_the_least_code():
+    first = import_integer_program(network()).operations[0]
+    assert isinstance(first, Convolution)
+    assert first.minimum == first.output.zero_point == 0
+
+
+def test_transposition_of_the_channel_axis_moves_nothing():
+    transposition = import_integer_program(network()).operations[1]
+    assert isinstance(transposition, Regrouping)
+    assert transposition.keeps_planes
+
+
+def test_network_is_taken_whole():
+    assert [hexagon_refusal(node) for node in network().model.graph] == [None] * len(network().model.graph)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (f"{BEFORE} v = Erf(xd) {AFTER}", "no integer kernel for Erf"),
+        ("v = Relu(x)  y = Relu(v)", "not dequantised"),
+        (f"{BEFORE} y = Sigmoid(xd)", "float output"),
+        (f"{BEFORE} t = Sigmoid(xd) v = Exp(t) {AFTER}", "not quantised"),
+        (f"{BEFORE} v = MatMul(xd, xd) {AFTER}", "not a constant"),
+        ("q = QuantizeLinear(x, s, zs)  y = DequantizeLinear(q, s, zs)", "not quantised to uint8"),
+    ],
+)
+def test_refused_nodes_have_a_reason(body, reason):
+    component = make_component(f"(float[4,4] x) => (float[4,4] y) {{ {body} }}", STEPS)
+    reasons = [hexagon_refusal(node) for node in component.model.graph]
+    assert any(reason in refusal for refusal in reasons if refusal)
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (f"{BEFORE} v = Erf(xd) {AFTER}", "no integer kernel"),
+        ("y = Relu(x)", "not quantised"),
+        (f"{BEFORE} v = Mul(xd, s) {AFTER}", "not quantised"),
+        (f"{BEFORE} t = Sigmoid(xd) v = Erf(t) {AFTER}", "no integer kernel"),
+        ("q = QuantizeLinear(x, s, zs)  y = DequantizeLinear(q, s, zs)", "not quantised to uint8"),
+    ],
+)
+def test_a_graph_with_float_arithmetic_is_an_error(body, fault):
+    component = make_component(f"(float[4,4] x) => (float[4,4] y) {{ {body} }}", STEPS)
+    with pytest.raises(TargetError, match=fault):
+        import_integer_program(component)
+
+
+def test_a_weight_with_a_zero_point_is_an_error():
+    weights = {"w": np.ones((4, 4), np.int8), "s": SCALE, "z": ZERO, "one": np.asarray(1, np.int8)}
+    body = f"{BEFORE} d = DequantizeLinear(w, s, one)  v = MatMul(xd, d) {AFTER}"
+    component = make_component(f"(float[4,4] x) => (float[4,4] y) {{ {body} }}", weights)
+    with pytest.raises(TargetError, match="zero point"):
+        import_integer_program(component)
