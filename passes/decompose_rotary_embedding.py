@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import onnx_ir as ir
 
 from passes.errors import PassError
@@ -70,7 +72,8 @@ def _angles(
     batch, _, sequence, _ = shape
     columns = static_shape(table, node)[-1]
     if positions is None:
-        return build.reshape(table, (-1, 1, sequence, columns))
+        tables = math.prod(static_shape(table, node)[:-1]) // sequence  # one, or one for each of a batch
+        return build.reshape(table, (tables, 1, sequence, columns))
     if static_shape(positions, node) == (1,) and (batch, sequence) != (1, 1):
         steps = build.integers(range(sequence), "steps")
         rows = build.op("Gather", table, build.op("Add", positions, steps), dtype=table.dtype, axis=0)

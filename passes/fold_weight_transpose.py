@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import onnx_ir as ir
 
 from passes.lazy_tensor import transposed
@@ -56,7 +58,7 @@ def _matmul_to_gemm(graph: ir.Graph, user: ir.Node, weight: ir.Value) -> None:
     if x is None:
         return
     shape, outputs = static_shape(x, user), static_shape(weight, user)[0]
-    rows = x if len(shape) == 2 else build.reshape(x, (-1, shape[-1]))
+    rows = x if len(shape) == 2 else build.reshape(x, (math.prod(shape[:-1]), shape[-1]))
     product = build.op("Gemm", rows, weight, transB=1)
     build.replace_anchor(product if len(shape) == 2 else build.reshape(product, (*shape[:-1], outputs)))
 

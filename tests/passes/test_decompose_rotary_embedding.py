@@ -6,7 +6,7 @@ from passes.errors import PassError
 BEFORE = """g (float[1,2,3,8] x, float[1,3,4] c, float[1,3,4] s) => (float[1,2,3,8] y)
 { y = RotaryEmbedding(x, c, s) }"""
 EXPECTED = """g (float[1,2,3,8] x, float[1,3,4] c, float[1,3,4] s) => (float[1,2,3,8] y)
-<int64[4] table = {-1,1,3,4}, int64[1] zero = {0}, int64[1] half = {4}, int64[1] end = {8}, int64[1] axis = {-1},
+<int64[4] table = {1,1,3,4}, int64[1] zero = {0}, int64[1] half = {4}, int64[1] end = {8}, int64[1] axis = {-1},
  int64[1] one = {1}> {
   cos = Reshape(c, table)  sin = Reshape(s, table)
   a = Slice(x, zero, half, axis, one)  b = Slice(x, half, end, axis, one)

@@ -40,9 +40,10 @@ def test_a_weight_read_elsewhere_is_not_stored_twice(model_from, same_graph, par
     rewrite = FoldWeightTranspose(keep=frozenset({"w"}))
     rewrite(model)
     expected = """g (float[1,2,6] x, float[4,6] w) => (float[1,2,4] y)
-    <int64[2] rows = {-1,6}, int64[3] shape = {1,2,4}>
+    <int64[2] rows = {2,6}, int64[3] shape = {1,2,4}>
     { r = Reshape(x, rows)  p = Gemm<transB=1>(r, w)  y = Reshape(p, shape) }"""
     same_graph(model, model_from(expected, {"w": WEIGHT}))
+    assert tuple(model.graph[0].outputs[0].shape.numpy()) == (2, 6)
     assert "read untransposed" in rewrite.remarks[0].why
     parity(model_from(TEXT, {"w": WEIGHT}), model)
 
