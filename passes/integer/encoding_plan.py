@@ -22,6 +22,10 @@ FIXED_RANGES: Mapping[str, Range] = {
 }
 """Operators that HTP computes with one fixed encoding: 0 and 1 / 2^bits, for Tanh the middle and 2 / 2^bits."""
 
+LEAST_SQNR = 36.0
+"""dB; a tensor that 8 bits represent worse than this has 16: residual sums and gated products with few, large values.
+Normally distributed values have about 40 dB."""
+
 
 class EncodingPlan:
     """Encodings of a float graph's activations, fixed before the graph is changed.
@@ -39,19 +43,27 @@ class EncodingPlan:
         self._scheme = scheme
         self._groups = LayoutGroups(graph)
         self._floors = softmax_floors(graph, self._groups, observed, scheme.activation)
-        self._factor = scheme.factor if wide_factors else IntegerType.UINT8
+        self._wide_factors = wide_factors
+        self._wide: set[ir.Value] = set()
         self._ranges: dict[ir.Value, Range] = {}
         self._factors: set[ir.Value] = set()
         for value in (*graph.inputs, *(output for node in graph for output in node.outputs)):
             if is_float(value) and (value.name or "") in observed:
-                self._cover(value, observed[value.name or ""].range)
+                self._add_value(value, observed[value.name or ""])
         for node in graph:
             self._add_node(node)
+        self._computed = {node: self._compute_type(node) for node in graph}
 
-    @property
-    def activation(self) -> IntegerType:
-        """The type operators compute their results in."""
-        return self._scheme.activation
+    def computed(self, node: ir.Node) -> IntegerType:
+        """Returns the type of a node's activations: HTP takes one type for all of them.
+
+        16 bits where one of its activations needs them, else the scheme's.
+        """
+        return self._computed[node]
+
+    def is_wide(self, value: ir.Value) -> bool:
+        """Tells whether a value has more bits than the scheme's activations."""
+        return self._groups.find(value) in self._wide
 
     def encoding(self, value: ir.Value, kind: IntegerType) -> Encoding:
         """Returns the encoding of an activation in one of the types it is used in.
@@ -73,11 +85,14 @@ class EncodingPlan:
 
     def stored(self, value: ir.Value) -> IntegerType:
         """Returns the type in which layout operators move a value: that of the product it is a factor of, if any."""
-        return self._factor if self._groups.find(value) in self._factors else self._scheme.activation
+        group = self._groups.find(value)
+        kind = IntegerType.UINT16 if group in self._wide else self._scheme.activation
+        return self._factor(kind) if group in self._factors else kind
 
     def operand(self, node: ir.Node, index: int) -> IntegerType:
         """Returns the type in which a computing node reads an activation."""
-        return self._factor if is_op(node, "MatMul") and index == 1 else self._scheme.activation
+        kind = self.computed(node)
+        return self._factor(kind) if is_op(node, "MatMul") and index == 1 else kind
 
     def constant_range(self, value: ir.Value) -> Range:
         """Returns the range of a constant operand, masks limited to what a softmax needs."""
@@ -90,10 +105,32 @@ class EncodingPlan:
         """Tells whether a floor cuts values off."""
         return value in self._floors
 
-    def _cover(self, value: ir.Value, seen: Range) -> None:
-        limited = Range(max(seen.low, self._floors.get(value, seen.low)), seen.high)
+    def _compute_type(self, node: ir.Node) -> IntegerType:
+        values = [value for value in (*node.inputs, *node.outputs) if value is not None and is_float(value)]
+        wide = any(self._groups.find(value) in self._wide for value in values)
+        return IntegerType.UINT16 if wide else self._scheme.activation
+
+    def _factor(self, kind: IntegerType) -> IntegerType:
+        """Returns the type of the second factor of a product of two activations.
+
+        HTP multiplies 16 × 16 bits with a signed second factor only; given an unsigned one, it computes with about
+        8 of its bits (41 dB against 78 dB). Before v73 it has 16 × 8 bits only (51 dB).
+        """
+        return IntegerType.INT16 if kind is IntegerType.UINT16 and self._wide_factors else IntegerType.UINT8
+
+    def _add_value(self, value: ir.Value, observed: Observed) -> None:
+        """Covers what was seen; the highest scores decide a softmax and must not saturate."""
+        if value in self._floors:
+            low = max(observed.seen.low, self._floors[value])
+            self._cover(value, Range(low, max(observed.seen.high, observed.range.high)))
+            return
+        self._cover(value, observed.range)
+        if observed.sqnr < LEAST_SQNR:
+            self._wide.add(self._groups.find(value))
+
+    def _cover(self, value: ir.Value, needed: Range) -> None:
         group = self._groups.find(value)
-        self._ranges[group] = limited.union(self._ranges.get(group, limited))
+        self._ranges[group] = needed.union(self._ranges.get(group, needed))
 
     def _add_node(self, node: ir.Node) -> None:
         for value in node.inputs:

@@ -57,7 +57,7 @@ class InsertIntegerQdq(ir.passes.InPlacePass):
 
     def _quantise_node(self, graph: ir.Graph, node: ir.Node) -> None:
         moved = data_inputs(node)
-        made = node.outputs[0]
+        made, computed = node.outputs[0], self._plan.computed(node)
         for index, value in enumerate(node.inputs):
             if value is None or not is_float(value):
                 continue
@@ -70,7 +70,7 @@ class InsertIntegerQdq(ir.passes.InPlacePass):
             node.replace_input_with(index, read)
         for value in node.outputs:
             if is_float(value):
-                kind = self._plan.stored(value) if moved else self._plan.activation
+                kind = self._plan.stored(value) if moved else computed
                 self._store(graph, value, kind, node)
 
     def _read(self, graph: ir.Graph, value: ir.Value, kind: IntegerType, reader: ir.Node) -> ir.Value:
@@ -87,6 +87,8 @@ class InsertIntegerQdq(ir.passes.InPlacePass):
         name = value.name or ""
         encoding = self._plan.encoding(value, kind)
         self._stored[value] = {kind: self._build.pair(graph, value, encoding, name, after)}
+        if after is not None and not data_inputs(after) and self._plan.is_wide(value):
+            self._remark(after, f"{name} has 16 bits", "8 bits represent it with too little precision")
         if after is not None and self._plan.is_limited(value):
             self._remark(
                 after, f"{name} saturates below {encoding.range.low:.4g}", "softmax turns less into 0"

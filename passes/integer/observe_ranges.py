@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from exporter.program import Array, Feeds
 from passes.errors import PassError
 from passes.integer.activation_statistics import ActivationStatistics
 from passes.integer.affine import IntegerType, Range
-from passes.integer.range_methods import RangeMethod, needs_histogram
+from passes.integer.range_methods import RangeMethod, needs_histogram, rounding_sqnr
 
 CHUNK_BYTES = 128 << 20
 """Bytes of intermediate values that one run returns."""
@@ -34,11 +35,13 @@ class Observed:
         range: Chosen by the method, for the type asked for.
         seen: From the least to the largest value seen.
         least_peak: Least maximum of a row (last axis).
+        sqnr: Signal-to-quantisation-noise ratio of the codes in dB; infinite for 16 bits, where it is not measured.
     """
 
     range: Range
     seen: Range
     least_peak: float
+    sqnr: float = math.inf
 
 
 def observe_ranges(
@@ -114,7 +117,9 @@ def _update(
 
 def _finish(statistics: ActivationStatistics, method: RangeMethod, kind: IntegerType) -> Observed:
     seen = Range(statistics.low, statistics.high)
-    return Observed(method(statistics, kind), seen, statistics.least_peak)
+    chosen = method(statistics, kind)
+    ratio = rounding_sqnr(statistics, chosen, kind) if statistics.counts is not None else math.inf
+    return Observed(chosen, seen, statistics.least_peak, ratio)
 
 
 def _chunks(model: ir.Model) -> Iterator[list[str]]:

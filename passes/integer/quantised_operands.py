@@ -72,7 +72,7 @@ class QuantisedOperands:
             return self._weight(graph, node, value)
         if index == _BIAS and is_op(node, *_BIAS_OPS):
             return self._bias(graph, node, value)
-        kind = self._scheme.activation
+        kind = self._plan.computed(node)
         if index == 1 and is_op(node, "LayerNormalization") and self._gain is not None:
             kind = self._gain
         return self._encoded(graph, node, value, affine_encoding(self._plan.constant_range(value), kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -60,6 +61,16 @@ def least_error(statistics: ActivationStatistics, kind: IntegerType) -> Range:
             if error < least:
                 best, least = trial, error
     return best
+
+
+def rounding_sqnr(statistics: ActivationStatistics, covered: Range, kind: IntegerType) -> float:
+    """Returns the ratio of what was seen to its rounding and saturation error, in dB."""
+    counts = _counts(statistics)
+    seen = np.flatnonzero(counts)
+    values, weights = SIGNED_VALUES[seen], counts[seen].astype(np.float64)
+    error = _squared_error(values, weights, covered, kind)
+    signal = float(np.dot(weights, np.square(values, dtype=np.float64)))
+    return 10 * math.log10(signal / error) if signal > 0 and error > 0 else math.inf
 
 
 def by_bits(statistics: ActivationStatistics, kind: IntegerType) -> Range:

@@ -23,12 +23,3 @@ class Scheme(enum.StrEnum):
     def weight(self) -> IntegerType:
         """Type of the weights of matrix products and convolutions: symmetric, one scale per output channel."""
         return IntegerType.INT4 if self is Scheme.A16W4 else IntegerType.INT8
-
-    @property
-    def factor(self) -> IntegerType:
-        """Type of the second operand of a product of two activations.
-
-        HTP multiplies 16 × 16 bits with a signed second operand only; given an unsigned one, it computes with about
-        8 of its bits (41 dB against 78 dB).
-        """
-        return IntegerType.UINT8 if self is Scheme.A8W8 else IntegerType.INT16
