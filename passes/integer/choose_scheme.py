@@ -133,7 +133,12 @@ def _decide(
         if row.sqnr is not None and row.sqnr >= error_budget:
             reason = f"the smallest scheme with at least {error_budget:g} dB: {row.sqnr:.1f} dB"
             return SchemeChoice(row.scheme, reason, table)
-    best = max(fitting or rows, key=lambda row: -math.inf if row.sqnr is None else row.sqnr)
+    if not fitting:
+        least = min(rows, key=lambda row: row.weight_bytes)
+        return SchemeChoice(
+            least.scheme, f"no scheme fits {weight_budget} bytes; this is the smallest", table
+        )
+    best = max(fitting, key=lambda row: -math.inf if row.sqnr is None else row.sqnr)
     reason = f"no scheme reaches {error_budget:g} dB; this one has the least error: {best.sqnr:.1f} dB"
     return SchemeChoice(best.scheme, reason, table)
 

@@ -1,0 +1,97 @@
+from collections import Counter
+
+import onnx_ir as ir
+import pytest
+
+from exporter.onnx_executor import OnnxExecutor
+from passes.errors import PassError
+from passes.integer.choose_scheme import choose_scheme, signal_to_noise
+from passes.integer.requantize import requantize
+from passes.integer.scheme import Scheme
+from tests.passes.integer_blocks import attention_block, convolution_block, feeds
+
+
+@pytest.fixture
+def attention():
+    return attention_block()
+
+
+@pytest.mark.parametrize(("scheme", "bound"), [(Scheme.A16W8, 40), (Scheme.A8W8, 28), (Scheme.A16W4, 17)])
+def test_agrees_with_float(attention, scheme, bound):
+    reference = OnnxExecutor(attention.model)
+    requantize(attention, scheme, feeds(16), float16=False)
+    executor = OnnxExecutor(attention.model)
+    wanted = [reference(feed)["y"] for feed in feeds(20)]
+    assert signal_to_noise(wanted, [executor(feed)["y"] for feed in feeds(20)]) > bound
+
+
+def test_every_operator_reads_and_feeds_integers(attention):
+    requantize(attention, Scheme.A16W8, feeds(4), float16=False)
+    for node in attention.model.graph:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        producers = [value.producer() for value in node.inputs if value.dtype == ir.DataType.FLOAT]
+        assert [producer.op_type for producer in producers] == ["DequantizeLinear"] * len(producers)
+        assert [use.node.op_type for use in node.outputs[0].uses()] == ["QuantizeLinear"]
+    outputs = attention.model.graph.outputs
+    assert [(value.name, value.dtype) for value in outputs] == [("y", ir.DataType.FLOAT)]
+
+
+def types_of(node):
+    codes = [value.producer().inputs[0].dtype for value in node.inputs]
+    return [dtype.name for dtype in (*codes, next(iter(node.outputs[0].uses())).node.outputs[0].dtype)]
+
+
+def test_operand_types(attention):
+    requantize(attention, Scheme.A16W8, feeds(4), float16=False)
+    found = {node.outputs[0].name: types_of(node) for node in attention.model.graph if node.op_type != "QuantizeLinear"
+             and node.op_type in ("MatMul", "LayerNormalization", "Transpose", "Softmax", "Add")}  # fmt: skip
+    assert found["q"] == ["UINT16", "INT8", "UINT16"]
+    assert found["s"] == found["o"] == ["UINT16", "INT16", "UINT16"]
+    assert found["kt"] == ["INT16", "INT16"]
+    assert found["n"] == ["UINT16", "INT16", "INT32", "UINT16"]
+
+
+def test_chips_before_v73_multiply_by_8_bits_and_keep_gains_in_float(attention):
+    requantize(attention, Scheme.A16W8, feeds(4), float16=True, wide_factors=False)
+    nodes = {node.outputs[0].name: node for node in attention.model.graph}
+    assert types_of(nodes["s"])[:2] == ["UINT16", "UINT8"]
+    assert nodes["n"].inputs[1].is_initializer()
+
+
+def test_a_mask_does_not_take_the_codes_of_the_scores(attention):
+    remarks = requantize(attention, Scheme.A16W8, feeds(4), float16=False)
+    scale = attention.model.graph.initializers["block/masked.uint16.scale"].const_value.numpy()
+    assert scale < 100 / 65535
+    assert any("saturates below" in remark.what for remark in remarks)
+
+
+def test_softmax_has_the_fixed_encoding(attention):
+    requantize(attention, Scheme.A8W8, feeds(4), float16=False)
+    initializers = attention.model.graph.initializers
+    assert initializers["block/p.uint8.scale"].const_value.numpy() == 1 / 256
+    assert initializers["block/p.uint8.zero_point"].const_value.numpy() == 0
+
+
+def test_convolution_with_bias():
+    block, samples = convolution_block()
+    wanted = OnnxExecutor(block.model)(samples[0])["y"]
+    requantize(block, Scheme.A16W8, samples, float16=False)
+    assert signal_to_noise([wanted], [OnnxExecutor(block.model)(samples[0])["y"]]) > 40
+    assert Counter(value.dtype.name for value in block.model.graph.initializers.values())["INT32"] == 1
+
+
+def test_without_feeds_it_says_so(attention):
+    with pytest.raises(PassError, match="no request"):
+        requantize(attention, Scheme.A16W8, [], float16=False)
+
+
+def test_choice_by_rule_and_by_measured_error(attention):
+    samples = feeds(12)
+    assert choose_scheme(attention, samples, float16=True).scheme is None
+    exact = choose_scheme(attention, samples, float16=False, error_budget=38)
+    assert exact.scheme is Scheme.A16W8 and len(exact.measured) == 3
+    coarse = choose_scheme(attention, samples, float16=True, weight_budget=1, error_budget=5)
+    assert coarse.measured[0].scheme is None and "no scheme" in coarse.reason
+    assert choose_scheme(attention, samples, float16=False, error_budget=5).scheme is Scheme.A16W4
+    assert all(node.op_type != "QuantizeLinear" for node in attention.model.graph)

@@ -1,0 +1,26 @@
+import onnx_ir as ir
+import pytest
+
+from exporter.onnx_executor import OnnxExecutor
+from passes.integer.requantize import requantize
+from passes.integer.scheme import Scheme
+from targets.agreement import signal_to_noise
+from targets.snapdragon.htp.executor import HtpExecutor
+from targets.snapdragon.htp.prepare import prepare
+from targets.snapdragon.socs import find_htp_soc
+from tests.passes.integer_blocks import attention_block, convolution_block, feeds
+
+BLOCKS = {"attention": lambda: (attention_block(), feeds(8)), "convolution": convolution_block}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize(("scheme", "bound"), [(Scheme.A16W8, 50), (Scheme.A8W8, 30), (Scheme.A16W4, 50)])
+@pytest.mark.parametrize("chip", ["SM8750", "SM7675"])
+def test_the_emulator_agrees_with_the_integer_reference(block, scheme, bound, chip, tool, tmp_path):
+    component, samples = BLOCKS[block]()
+    soc = find_htp_soc(chip)
+    requantize(component, scheme, samples, float16=soc.float16)
+    ir.save(component.model, tmp_path / "block.onnx")
+    binary = prepare(tmp_path / "block.onnx", soc, tmp_path / "out", environment=tool)
+    reference = OnnxExecutor(component.model)(samples[0])["y"]
+    assert signal_to_noise(reference, HtpExecutor(binary, tool)(samples[0])["y"]) >= bound
