@@ -48,6 +48,11 @@ from targets.snapdragon.hexagon.tensor import QuantizedTensor
 LAYOUTS: tuple[Layout, ...] = ("plain", "autovectorized", "packed")
 _MOVES = ("pack", "unpack")
 _SEED = 0
+_PAGE = """# Instructions with and without the layout pass
+
+Executed instructions, counted from the log of `qemu-hexagon`, as `python -m benchmarks.hexagon_layout` prints them. What
+is compared, and what the figures do not say, stands under [Hexagon vector units](../targets/hexagon.md#the-layout-pass).
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +125,7 @@ def measure(name: str, program: IntegerProgram, *, moves: bool) -> Row:
     counts = {}
     for layout in LAYOUTS:
         with tempfile.TemporaryDirectory() as folder:
-            binary = lower_program(program, Path(folder), layout, strip=False)
+            binary = lower_program(program, Path(folder), layout, strip=False, device=None)
             with binary.executor() as execute:
                 actual = execute.run_codes(feeds)
             if any(not np.array_equal(actual[output], expected[output]) for output in expected):
@@ -177,7 +182,7 @@ def main() -> None:
     print(text)
     if arguments.output is not None:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text.lstrip(), "utf-8")
+        arguments.output.write_text(_PAGE + text, "utf-8")
 
 
 if __name__ == "__main__":

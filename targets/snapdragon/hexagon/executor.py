@@ -81,9 +81,9 @@ class HexagonExecutor:
         """Runs the program on float tensors of the graph.
 
         Raises:
-            TargetError: A feed has another shape.
+            TargetError: A feed is missing or has another shape.
             ExecutionError: The program crashed, ran too long or wrote too little.
         """
-        codes = {tensor.name: tensor.quantize(feeds[tensor.name]) for tensor in self._inputs}
+        codes = {t.name: t.quantize(feeds[t.name]) for t in self._inputs if t.name in feeds}
         results = self.run_codes(codes)
         return {tensor.name: tensor.dequantize(results[tensor.name]) for tensor in self._outputs}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Literal
 
 from exporter.program import Component
+from targets.errors import TargetError
 from targets.snapdragon.hexagon.build import compile_for, hexagon_code, link_program, write_sources
 from targets.snapdragon.hexagon.executor import HexagonExecutor, code_spec
 from targets.snapdragon.hexagon.importer.component import import_integer_program
 from targets.snapdragon.hexagon.layout_pass import packed_steps
 from targets.snapdragon.hexagon.plain_pass import plain_steps
-from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED
+from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED, Processor
 from targets.snapdragon.hexagon.program import IntegerProgram
 
 Layout = Literal["packed", "plain", "autovectorized"]
@@ -28,10 +30,10 @@ class HexagonBinary:
         folder: Of the files.
         files: Names, sorted.
         executable: The static program for `EXECUTED`.
-        device_object: Kernels for `DEVICE`: compiled, never executed here.
+        device_object: Kernels for the device: compiled, never executed here.
         arena_bytes: Scratch memory of a run.
         constant_bytes: Weights, tables and scales inside the program.
-        code_bytes: Of the device's object file.
+        code_bytes: Of the device's object file, else of the executed one.
         kernels: Names of the distinct kernels.
         calls: Kernel calls of a run.
     """
@@ -40,7 +42,7 @@ class HexagonBinary:
     folder: Path
     files: tuple[str, ...]
     executable: str
-    device_object: str
+    device_object: str | None
     arena_bytes: int
     constant_bytes: int
     code_bytes: int
@@ -58,7 +60,12 @@ class HexagonBinary:
 
 
 def lower_program(
-    program: IntegerProgram, folder: Path, layout: Layout = "packed", *, strip: bool = True
+    program: IntegerProgram,
+    folder: Path,
+    layout: Layout = "packed",
+    *,
+    strip: bool = True,
+    device: Processor | None = DEVICE,
 ) -> HexagonBinary:
     """Lowers an integer program.
 
@@ -67,6 +74,7 @@ def lower_program(
         folder: Existing folder to write into.
         layout: Which kernels.
         strip: Leave the symbols out of the static program.
+        device: Processor whose object file is written too, if any.
 
     Raises:
         TargetError: An operation has no kernel.
@@ -77,7 +85,8 @@ def lower_program(
         tuple(code_spec(tensor) for tensor in tensors) for tensors in (program.inputs, program.outputs)
     )
     code = hexagon_code(program.name, steps, inputs, outputs)
-    names = {processor: f"{program.name}_kernels_{processor.version}.o" for processor in (EXECUTED, DEVICE)}
+    processors = [EXECUTED] if device is None else [EXECUTED, device]
+    names = {processor: f"{program.name}_kernels_{processor.version}.o" for processor in processors}
     for processor, name in names.items():
         compile_for(code, processor, folder / name, autovectorize=layout == "autovectorized")
     files = write_sources(code.code, folder)
@@ -87,10 +96,10 @@ def lower_program(
         folder,
         tuple(sorted([*files, *names.values(), executable])),
         executable,
-        names[DEVICE],
+        None if device is None else names[device],
         code.code.arena_bytes,
         len(code.code.sequence.constants),
-        (folder / names[DEVICE]).stat().st_size,
+        (folder / names[device or EXECUTED]).stat().st_size,
         tuple(sorted(code.kernels)),
         len(code.code.sequence.calls),
     )
@@ -105,7 +114,13 @@ def lower_hexagon(component: Component, out_dir: Path, layout: Layout = "packed"
         layout: Which kernels.
 
     Raises:
-        TargetError: A node has no integer kernel.
+        TargetError: A node has no integer kernel, or the component's name is no C identifier.
         ToolError: The cross compiler is missing or fails.
     """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", component.name):
+        raise TargetError(
+            "the component's name is not a C identifier in lower case",
+            received=component.name,
+            remedy="rename it to [a-z][a-z0-9_]*",
+        )
     return lower_program(import_integer_program(component), out_dir, layout)

@@ -17,7 +17,7 @@ def emulator():
 @pytest.fixture(scope="session")
 def lower(tmp_path_factory):
     def build(program, layout="packed"):
-        return lower_program(program, tmp_path_factory.mktemp(program.name), layout, strip=False)
+        return lower_program(program, tmp_path_factory.mktemp(program.name), layout, strip=False, device=None)
 
     return build
 
