@@ -95,6 +95,7 @@ class Objective:
         losses = [
             hidden_loss(self._projections[stack_of(path)](seen.hidden[path]), outputs.hidden[source])
             for path, source in self._layers.items()
+            if path in seen.hidden  # no vision layer runs for a sequence without a picture
         ]
         return torch.stack(losses).mean()
 
@@ -102,6 +103,7 @@ class Objective:
         losses = [
             attention_loss(student, teacher)
             for path, source in self._layers.items()
+            if path in seen.attention
             for student, teacher in zip(seen.attention[path], outputs.attention[source], strict=True)
             if student.shape[-2:] == teacher.shape[-2:]
         ]

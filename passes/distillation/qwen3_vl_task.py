@@ -32,6 +32,7 @@ from passes.training.batches import DrawnStream, ShuffledStream
 from passes.training.data.manifest import Manifest
 from passes.training.data.read_example import read_example
 from passes.training.data.sample import Sample
+from passes.training.distributed import current_processes
 from passes.training.errors import TrainingError
 
 _SYNTHETIC = 64
@@ -73,6 +74,8 @@ class Qwen3VLTask(Task):
         parts: Any = self.network
         hidden = parts["embedding"](batch["ids"])
         deepstack = [torch.zeros_like(hidden) for _ in range(parts["decoder"].features)]
+        if "patches" not in batch and current_processes().count > 1:
+            hidden = hidden + 0 * sum(part.sum() for part in parts["vision"](self._blank(hidden.device)))
         if "patches" in batch:
             image, *features = parts["vision"](batch["patches"])
             hidden = _placed(hidden, batch["is_image"], image)
@@ -85,6 +88,11 @@ class Qwen3VLTask(Task):
         past = [empty] * (2 * text.num_hidden_layers)
         logits = parts["decoder"](hidden, mask, batch["positions"], *deepstack, *past)[0]
         return Prediction(logits.reshape(length, -1)[batch["rows"]], batch["targets"][batch["rows"]])
+
+    def _blank(self, device: torch.device) -> torch.Tensor:
+        """An empty picture: processes that share a layer must all run it, or they wait for each other for ever."""
+        rows, columns = self._layout.grid
+        return torch.zeros(1, rows * columns, self._config.vision.patch_dim, device=device)
 
     def load(self, read: Read) -> None:
         """Takes over a checkpoint's weights and resamples its table of positions."""

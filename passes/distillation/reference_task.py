@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -60,18 +61,25 @@ def reference_stream(folder: ModelFolder, data: Path | None, pairs: int, seed: i
         folder: Of the teacher.
         data: What `python -m exporter.reference_model.prepare` wrote; default: the part of it in the folder.
         pairs: Pictures and sounds in a batch; each pair is asked all kinds of questions.
-        seed: Of everything drawn.
+        seed: Of the batches.
 
     Raises:
         DiagnosticError: Data or folder cannot be read.
     """
-    preprocessor = Preprocessor.from_json(folder.read_json("preprocessor_config.json"))
-    tokenizer = load_tokenizer(folder.read_bytes("tokenizer.json"))
-    corpus = load_transfer(folder) if data is None else load_corpus(data, Split.TRAIN)
-    source = BatchSource(corpus, preprocessor, tokenizer, pairs=pairs, variants=_VARIANTS, seed=seed)
+    source = _source(folder.path, data, pairs)
 
     def draw(rng: np.random.Generator) -> Batch:
         batch = source.draw(rng)
         return {name: torch.from_numpy(np.asarray(values)) for name, values in vars(batch).items()}
 
     return DrawnStream(draw, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _source(path: Path, data: Path | None, pairs: int) -> BatchSource:
+    """Augments the corpus once for training and for the measurements before and after it."""
+    folder = ModelFolder(path)
+    preprocessor = Preprocessor.from_json(folder.read_json("preprocessor_config.json"))
+    tokenizer = load_tokenizer(folder.read_bytes("tokenizer.json"))
+    corpus = load_transfer(folder) if data is None else load_corpus(data, Split.TRAIN)
+    return BatchSource(corpus, preprocessor, tokenizer, pairs=pairs, variants=_VARIANTS, seed=0)

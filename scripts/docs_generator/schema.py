@@ -96,5 +96,6 @@ def _tier_text(tier: str) -> str:
         shares = ", ".join(f"`{entry.name}` {entry.operations:.0%}" for entry in recipe.prune.subnetworks)
         return f"nested sub-networks with these shares of the operations: {shares}."
     if recipe.distill is not None:
-        return f"a distilled student of {recipe.distill.params} parameters."
+        share = f"{recipe.distill.largest_share:.0%}"
+        return f"a distilled student of {recipe.distill.params} parameters, at most {share} of the model."
     return "the full model."

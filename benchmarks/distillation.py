@@ -1,0 +1,150 @@
+"""A student a quarter of the reference model's size: distilled, trained alone, and only cut.
+
+    python benchmarks/distillation.py --steps 400 --seeds 3 --output docs/results/distillation.json
+
+All students have the same dimensions and see the same batches in the same order. Accuracy is the share of the 276 test
+questions answered exactly; no test picture, voice or wording occurs in training.
+
+* cut: the teacher's most important channels and heads, not trained
+* random, alone: fresh weights, cross entropy with the right answers
+* cut, alone: the cut weights, cross entropy with the right answers
+* distilled: the cut weights, taught by the teacher (logits, hidden states) and the right answers
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load
+
+from exporter.families.multimodal_transformer.runner import load_tokenizer
+from exporter.model_folder import ModelFolder
+from exporter.reference_model.config import ModelConfig
+from exporter.reference_model.dataset import load_kinds, load_requests
+from exporter.reference_model.evaluation import Ablation, evaluate
+from exporter.reference_model.generation import TorchAnswerer
+from exporter.reference_model.model import MultiModalTransformer
+from exporter.reference_model.preprocessor import Preprocessor
+from exporter.reference_model.splits import Split
+from exporter.reference_model.training import build_model
+from exporter.sources.locate import demo_folder
+from passes.distill import DistillOptions, Student, prepare_student, train_student
+from passes.distillation.objective import LossWeights
+from passes.distillation.task import Task
+from passes.training.options import TrainingOptions
+
+ALONE = LossWeights(logits=0, hidden=0, attention=0, task=1)
+
+
+def main() -> None:
+    """Trains every student and prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--data", type=Path, help="what exporter.reference_model.prepare wrote; default: shipped part"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = ModelFolder(demo_folder())
+    rows: dict[str, list[float]] = {}
+    sizes = {}
+    started = time.process_time()
+    for seed in range(arguments.seeds):
+        options = _options(arguments.steps, seed, arguments.data)
+        for name, make in _arms(folder).items():
+            student, accuracy = make(options)
+            rows.setdefault(name, []).append(accuracy)
+            sizes = {"student": student.solution.params, "teacher": student.layout.count()}
+            print(
+                f"seed {seed} {name}: {accuracy:.4f}  {time.process_time() - started:.0f} CPU s",
+                file=sys.stderr,
+            )
+    teacher = _accuracy(folder, _teacher(folder))
+    _print(rows, teacher, sizes, arguments.steps)
+    if arguments.output is not None:
+        document = {
+            "command": f"python benchmarks/distillation.py --steps {arguments.steps} --seeds {arguments.seeds}",
+            "accuracy": rows,
+            "teacher": teacher,
+            "params": sizes,
+            "cpu_seconds": round(time.process_time() - started),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+        }
+        arguments.output.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _arms(folder: ModelFolder) -> dict[str, Callable[[DistillOptions], tuple[Student, float]]]:
+    def cut(options: DistillOptions) -> tuple[Student, float]:
+        student = prepare_student(folder, options)
+        return student, _accuracy(folder, student.task)
+
+    def trained(options: DistillOptions, weights: LossWeights, fresh: bool) -> tuple[Student, float]:
+        student = prepare_student(folder, options)
+        if fresh:
+            made = build_model(ModelConfig.from_json(student.config), options.training.seed)
+            student.task.network.load_state_dict(made.state_dict())
+        teacher = student.family.build(folder.config, folder, options.shapes)
+        teacher.load(student.read)
+        stream = student.family.stream(
+            folder, options.data, options.batch_size, options.training.seed, options.shapes
+        )
+        replaced = DistillOptions(**{**vars(options), "weights": weights})
+        train_student(student, teacher, stream, replaced)
+        return student, _accuracy(folder, student.task)
+
+    return {
+        "cut": cut,
+        "random, alone": lambda options: trained(options, ALONE, fresh=True),
+        "cut, alone": lambda options: trained(options, ALONE, fresh=False),
+        "distilled": lambda options: trained(options, LossWeights(), fresh=False),
+    }
+
+
+def _options(steps: int, seed: int, data: Path | None) -> DistillOptions:
+    training = TrainingOptions(steps=steps, learning_rate=3e-3, warmup_steps=round(0.05 * steps), seed=seed)
+    return DistillOptions(training=training, params="25%", data=data, batch_size=16)
+
+
+def _teacher(folder: ModelFolder) -> Task:
+    from passes.distillation.reference_task import ReferenceTask
+
+    task = ReferenceTask(ModelConfig.from_json(folder.config))
+    task.network.load_state_dict(load(folder.read_bytes("model.safetensors")))
+    return task
+
+
+def _accuracy(folder: ModelFolder, task: Task) -> float:
+    model = task.network.eval()
+    assert isinstance(model, MultiModalTransformer)  # noqa: S101 - for the type checker
+    preprocessor = Preprocessor.from_json(folder.read_json("preprocessor_config.json"))
+    answer = TorchAnswerer(model, preprocessor, load_tokenizer(folder.read_bytes("tokenizer.json")))
+    requests, kinds = load_requests(Split.TEST, folder.path), load_kinds(Split.TEST, folder.path)
+    return evaluate(answer, requests, kinds, Ablation.NONE).exact_match
+
+
+def _print(rows: dict[str, list[float]], teacher: float, sizes: dict[str, int], steps: int) -> None:
+    print(f"{steps} steps of 16 pairs; {sizes['student']} of {sizes['teacher']} parameters")
+    print(f"{'student':<16} {'mean':>7} {'spread':>7}   each seed")
+    for name, values in rows.items():
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        each = " ".join(f"{value:.3f}" for value in values)
+        print(f"{name:<16} {statistics.mean(values):>7.3f} {spread:>7.3f}   {each}")
+    print(f"{'teacher':<16} {teacher:>7.3f}")
+
+
+if __name__ == "__main__":
+    main()

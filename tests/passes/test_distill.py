@@ -1,0 +1,153 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from exporter.families import FAMILIES
+from exporter.model_folder import ModelFolder
+from exporter.onnx_executor import OnnxExecutor
+from exporter.options import CaptureOptions
+from exporter.sources import open_source
+from exporter.sources.locate import demo_folder
+from passes.distill import RECORD_FILE, DistillOptions, distill, prepare_student
+from passes.distillation.objective import LossWeights
+from passes.distillation.qwen3_vl_task import build_task, qwen3_vl_stream
+from passes.training.errors import TrainingError
+from passes.training.options import TrainingOptions
+from tests.tiny_qwen3_vl import build
+
+SHAPES = CaptureOptions(image_size=(64, 96), prefill_length=8, cache_length=128)
+DEMO = DistillOptions(TrainingOptions(steps=3, learning_rate=3e-3), batch_size=2, held_out=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("qwen")
+    build(folder, tied=True)
+    return folder
+
+
+def test_the_students_folder_is_a_model_of_a_quarter_of_the_size(tmp_path):
+    record = distill(demo_folder(), tmp_path / "student", DEMO)
+    assert record["student"]["params"] / record["teacher"]["params"] == pytest.approx(0.25, abs=0.005)
+    assert json.loads((tmp_path / "student" / RECORD_FILE).read_text()) == record
+    assert (tmp_path / "student" / "distillation_loss.svg").is_file()
+    program = open_source(tmp_path / "student", CaptureOptions())
+    params = sum(
+        tensor.const_value.size
+        for name, tensor in {
+            name: value
+            for part in program.components.values()
+            for name, value in part.model.graph.initializers.items()
+        }.items()
+        if "/" not in name
+    )
+    assert params == pytest.approx(record["student"]["params"], rel=0.02)
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
+    whole = distill(demo_folder(), tmp_path / "whole", DEMO)
+    training = dataclasses.replace(DEMO.training, checkpoints=tmp_path / "checkpoints", checkpoint_every=1)
+
+    def kill(point):
+        if point.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill(demo_folder(), tmp_path / "again", dataclasses.replace(DEMO, training=training), kill)
+    resumed = distill(demo_folder(), tmp_path / "again", dataclasses.replace(DEMO, training=training))
+    assert resumed == whole
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "again")]
+    assert weights[0] == weights[1]
+
+
+def test_training_on_sequences_equals_the_captured_graphs(qwen):
+    """The task that is trained and the ONNX program give the same first token and the same logits."""
+    folder = ModelFolder(qwen)
+    task = build_task(folder.config, folder, SHAPES)
+    read = prepare_student(folder, DistillOptions(DEMO.training, "50%", 0.5, shapes=SHAPES)).read
+    task.load(read)
+    batch = next(iter(qwen3_vl_stream(folder, None, 1, 0, SHAPES)))
+    with torch.no_grad():
+        logits = task.eval()(batch).logits[-1].numpy()
+    program = open_source(qwen, SHAPES)
+    captured = {}
+
+    def recording(executor):
+        def run(feeds):
+            outputs = executor(feeds)
+            captured.update(outputs)
+            return outputs
+
+        return run
+
+    executors = {name: recording(OnnxExecutor(part.model)) for name, part in program.components.items()}
+    runner = FAMILIES["qwen3_vl"].runner(
+        program.settings, program.assets, {name: part.inputs for name, part in program.components.items()}
+    )
+    index = next(
+        i for i, r in enumerate(program.requests) if np.array_equal(runner.encode(r), batch["ids"][0].numpy())
+    )
+    patches = batch["patches"].numpy()
+    fitting = [r for r in program.requests[index:] if _same_picture(runner, r, patches)]
+    next(iter(runner.tokens(executors, fitting[0], 1)))
+    np.testing.assert_allclose(captured["logits"][0], logits, rtol=1e-4, atol=1e-4)
+
+
+def _same_picture(runner, request, patches):
+    from exporter.preprocessing.image import patches as cut
+
+    return np.allclose(cut(request.image, runner._layout), patches[0])
+
+
+def test_qwen_learns_from_a_manifest_with_cached_top_logits(qwen, tmp_path):
+    rng = np.random.default_rng(0)
+    from PIL import Image
+
+    for index in range(3):
+        Image.fromarray(rng.integers(0, 255, (64, 96, 3), np.uint8)).save(tmp_path / f"{index}.png")
+    lines = [
+        {"image": f"{i}.png", "text": "What colour is it?", "answer": answer}
+        if i < 3
+        else {"text": "Name a tool."}
+        for i, answer in enumerate(["red", "green", "blue", ""])
+    ]
+    (tmp_path / "data.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    options = DistillOptions(
+        TrainingOptions(steps=8, learning_rate=3e-3),
+        params="50%",
+        largest_share=0.5,
+        weights=LossWeights(attention=0.1),
+        data=tmp_path / "data.jsonl",
+        batch_size=2,
+        cache=tmp_path / "teacher",
+        top_logits=16,
+        held_out=2,
+        shapes=SHAPES,
+    )
+    losses = []
+    record = distill(qwen, tmp_path / "student", options, lambda point: losses.append(point))
+    assert record["training"]["accumulation"] == 2
+    assert set(losses[0].terms) == {"task", "logits", "hidden", "attention"}
+    assert losses[-1].loss < losses[0].loss
+    assert len(list((tmp_path / "teacher").iterdir())) == 4, "one file for each example"
+    config = json.loads((tmp_path / "student" / "config.json").read_text())
+    assert config["vision_config"]["out_hidden_size"] == config["text_config"]["hidden_size"]
+    assert set(open_source(tmp_path / "student", SHAPES).components) == {
+        "vision_encoder", "embedding", "prefill", "decode",
+    }  # fmt: skip
+
+
+def test_losses_without_any_weight_are_refused():
+    with pytest.raises(TrainingError, match="weights of the distillation losses"):
+        LossWeights(0, 0, 0, 0)
