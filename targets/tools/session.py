@@ -55,7 +55,7 @@ class ToolSession:
         python = environment.require()
         self._title, self._seconds, self._on_failure = environment.tool.title, seconds, on_failure
         self._folder = Path(tempfile.mkdtemp(prefix=f"npuc-{environment.tool.name}-"))
-        self._timed_out = False
+        self._timed_out = self._has_failed = False
         try:
             prepare(self._folder)
             shutil.copyfile(script, self._folder / SCRIPT_NAME)
@@ -85,9 +85,10 @@ class ToolSession:
         self.close()
 
     def close(self) -> None:
-        """Ends the process and its children and removes the folder."""
+        """Ends the process and its children and removes the folder, unless it reproduces a failure."""
         self._end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if not self._has_failed:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def call(self, message: bytes) -> bytes:
         """Sends a message and returns the result.
@@ -143,6 +144,7 @@ class ToolSession:
 
     def _failed(self, message: bytes, what: str, received: str = "") -> JobError:
         self._end()
+        self._has_failed = True
         self._on_failure(self._folder, message)
         return job_error(what, self._folder, received)
 

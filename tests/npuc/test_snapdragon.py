@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from npuc.artifact import Artifact
@@ -17,6 +18,17 @@ from torch import nn
 def classifier():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(48, 64), nn.ReLU(), nn.LayerNorm(64), nn.Linear(64, 10))
+    return module.eval(), (torch.randn(1, 48),)
+
+
+class ErrorFunction(nn.Module):
+    def forward(self, x):
+        return torch.erf(x)
+
+
+def three_parts():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(48, 64), ErrorFunction(), nn.Linear(64, 10))
     return module.eval(), (torch.randn(1, 48),)
 """
 
@@ -104,6 +116,32 @@ def test_verify_and_run_use_the_emulator(npuc, artifact, cache, monkeypatch, tmp
     result = npuc("verify", artifact)
     assert result.code == 0, result.err
     assert "verified" in result.out
+
+
+def test_a_refused_operator_cuts_the_component(npuc, factory, cache, monkeypatch, tmp_path):
+    install_fake_tool(monkeypatch, cache)
+    model = factory.replace(":classifier", ":three_parts")
+    result = npuc("compile", model, "--device", "galaxy-s25", "-o", tmp_path / "out")
+    assert result.code == 0, result.err
+    opened = Artifact(tmp_path / "out")
+    (component,) = opened.manifest.components
+    assert [segment.processor for segment in component.segments] == ["htp", "cpu", "htp"]
+    assert [segment.name for segment in component.segments] == ["model_0", "model_1", "model_2"]
+    rows = json.loads((tmp_path / "out" / "coverage.json").read_text())["model"]
+    (erf,) = [row for row in rows if row["operator"] == "Erf"]
+    assert erf["on"] == "cpu" and "only inside Gelu" in erf["reason"] and "Gelu" in erf["remedy"]
+    readme = (tmp_path / "out" / "device" / "README.md").read_text()
+    assert "adb push cpu/model_1 /data/local/tmp/npuc/cpu/" in readme
+    assert "npu/weights.bin" in readme
+    (x,) = component.inputs
+    np.save(tmp_path / "x.npy", np.ones(x.shape, np.float32))
+    options = ("run", tmp_path / "out", "--input", f"{x.name}={tmp_path / 'x.npy'}")
+    assert npuc(*options, "--save", tmp_path / "binary").code == 0
+    assert npuc(*options, "--save", tmp_path / "reference", "--reference").code == 0
+    (saved,) = (tmp_path / "binary").iterdir()
+    binary, reference = np.load(saved), np.load(tmp_path / "reference" / saved.name)
+    assert np.abs(binary - reference).max() <= 0.1 * np.abs(reference).max()
+    assert npuc("verify", tmp_path / "out").code == 0
 
 
 def test_without_the_tool_auto_takes_the_cpu_and_says_so(npuc, factory, cache, tmp_path):

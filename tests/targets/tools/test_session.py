@@ -93,6 +93,8 @@ def test_a_crash_and_a_hang_keep_the_message(start, jobs, message, text):
     assert (folder / "message").read_bytes() == message
     with pytest.raises(JobError, match="has ended"):
         session.call(b"again")
+    session.close()
+    assert folder.exists()
 
 
 def test_without_the_tool_the_command_is_named(tmp_path, jobs):
