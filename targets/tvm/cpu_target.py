@@ -128,10 +128,14 @@ def summarise(component: Component, device: Device, compiled: CompiledComponent)
 
 def format_policy(component: Component, device: Device) -> dict[str, str]:
     """What the device's CPU does with each number format the graph uses, formats sorted."""
+    return {name: device.formats.cpu.policy(name).support for name in used_formats(component)}
+
+
+def used_formats(component: Component) -> tuple[FormatName, ...]:
+    """Returns the number formats of a graph's values, sorted."""
     values = [*component.model.graph.inputs, *component.model.graph.initializers.values()]
     values += [output for node in component.model.graph for output in node.outputs]
-    used = {_FORMATS[value.dtype] for value in values if value.dtype in _FORMATS}
-    return {name: device.formats.cpu.policy(name).support for name in sorted(used)}
+    return tuple(sorted({_FORMATS[value.dtype] for value in values if value.dtype in _FORMATS}))
 
 
 def _decide(node: ir.Node, device: Device) -> NodeCoverage:

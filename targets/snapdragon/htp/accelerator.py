@@ -23,7 +23,7 @@ from targets.snapdragon.socs import HtpSoc
 from targets.tools.environment import ToolEnvironment
 from targets.tools.files import place_file
 from targets.tools.tool import Tool, find_tool
-from targets.tvm.cpu_target import CpuTarget, format_policy
+from targets.tvm.cpu_target import CpuTarget, used_formats
 
 _TOOL = "snapdragon"
 _FLOAT_SCHEMES = ("float16", "a16w8", "a8w8", "a16w4")
@@ -108,7 +108,7 @@ class HtpAccelerator:
             code_bytes=binary.size,
             kernels=1,
             calls=1,
-            policy=dict.fromkeys(format_policy(component, device), "native"),
+            policy={name: device.formats.npu.policy(name).support for name in used_formats(component)},
             executed=True,
             execution_note=f"the context binary runs in Qualcomm's HTP emulation ({tool.package} {tool.version})",
             binding={
