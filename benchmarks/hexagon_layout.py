@@ -50,8 +50,9 @@ _MOVES = ("pack", "unpack")
 _SEED = 0
 _PAGE = """# Instructions with and without the layout pass
 
-Executed instructions, counted from the log of `qemu-hexagon`, as `python -m benchmarks.hexagon_layout` prints them. What
-is compared, and what the figures do not say, stands under [Hexagon vector units](../targets/hexagon.md#the-layout-pass).
+Executed instructions, counted from the log of `qemu-hexagon`, as `python -m benchmarks.hexagon_layout` prints them.
+What is compared, and what the figures do not say, stands under
+[Hexagon vector units](../targets/hexagon.md#the-layout-pass).
 """
 
 

@@ -17,7 +17,7 @@ from targets.tvm import c_source, toolchain
 from targets.tvm.call_sequence import CallSequence, KernelCall, Region, TensorView, aligned
 from targets.tvm.kernel_object import KernelObject, compile_kernels, used_kernels
 
-RUNTIME_FILES = ("npuc_runtime.h", "npuc_runtime.c", "integer_math.c")
+RUNTIME_FILES = ("npuc_runtime.h", "npuc_runtime.c", "integer_math.c", "hexagon_support.c")
 _RUNNER_FILES = ("main.c", "linux_calls.h")
 _PACKAGES = ("targets.tvm", "targets.snapdragon.hexagon")
 

@@ -86,6 +86,17 @@ __attribute__((weak)) void *memcpy(void *restrict to, const void *restrict from,
     return to;
 }
 
+__attribute__((weak)) void *memmove(void *to, const void *from, size_t count) {
+    uint8_t *target = to;
+    const uint8_t *source = from;
+
+    if (target < source)
+        while (count--) *target++ = *source++;
+    else
+        while (count--) target[count] = source[count];
+    return to;
+}
+
 __attribute__((weak)) void *memset(void *to, int value, size_t count) {
     uint8_t *target = to;
 
