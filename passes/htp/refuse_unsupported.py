@@ -19,8 +19,8 @@ REFUSED: Mapping[str, str] = {
     "Loop": "unroll the loop when exporting",
     "Scan": "unroll the loop when exporting",
 }
-"""Operators that HTP does not take, with what to do instead. Erf, TensorScatter and Trilu were prepared alone and refused;
-the others need control flow or sizes that are only known at run time, which static graphs for HTP do not have."""
+"""Operators that HTP does not take, with what to do instead. Erf, TensorScatter and Trilu were prepared alone and
+refused; the others need control flow or sizes known only at run time, which static graphs for HTP do not have."""
 
 
 class RefuseUnsupported(Rewrite):
