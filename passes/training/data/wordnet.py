@@ -57,9 +57,20 @@ class WordNet:
         words = self._synset(part, entry.offset)
         return tuple(other for other in words if other.lower() != lemma and other.isalpha())
 
-    def _synset(self, part: str, offset: int) -> list[str]:
+    def definitions(self, word: str) -> tuple[str, ...]:
+        """Returns what a word means, without examples: its most frequent sense as each part of speech."""
+        lemma = word.lower()
+        found = [
+            self._line(part, index[lemma].offset) for part, index in self._index.items() if lemma in index
+        ]
+        return tuple(line.partition("|")[2].partition(";")[0].strip() for line in found)
+
+    def _line(self, part: str, offset: int) -> str:
         data = self._data(part)
-        line = data[offset : data.find(b"\n", offset)].decode("latin-1").split()
+        return data[offset : data.find(b"\n", offset)].decode("latin-1")
+
+    def _synset(self, part: str, offset: int) -> list[str]:
+        line = self._line(part, offset).split()
         try:
             count = int(line[3], 16)
             # an adjective may carry its place in brackets: galore(ip)

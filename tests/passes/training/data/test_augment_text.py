@@ -52,7 +52,8 @@ def test_the_most_frequent_part_of_speech_decides(tmp_path):
     write_wordnet(tmp_path)
     wordnet = WordNet(tmp_path)
     assert wordnet.synonyms("Bank") == ("depository",)
-    assert wordnet.synonyms("xyzzy") == ()
+    assert wordnet.synonyms("xyzzy") == () and wordnet.definitions("xyzzy") == ()
+    assert wordnet.definitions("bank") == ("an institution", "tilt")
     (tmp_path / "index.noun").write_text("  1 licence text\n")
     assert WordNet(tmp_path).synonyms("bank") == ("tip",)
 
