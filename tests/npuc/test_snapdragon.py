@@ -4,40 +4,46 @@ import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from npuc.artifact import Artifact
 from npuc.cli import run
 from tests.fake_tool import install_fake_tool
 
-FACTORY = """
-import torch
-from torch import nn
+
+def _linear(random, rows, columns):
+    return random.normal(0, 0.2, (rows, columns)).astype(np.float32)
 
 
-def classifier():
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Linear(48, 64), nn.ReLU(), nn.LayerNorm(64), nn.Linear(64, 10))
-    return module.eval(), (torch.randn(1, 48),)
-
-
-class ErrorFunction(nn.Module):
-    def forward(self, x):
-        return torch.erf(x)
-
-
-def three_parts():
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Linear(48, 64), ErrorFunction(), nn.Linear(64, 10))
-    return module.eval(), (torch.randn(1, 48),)
-"""
+def _write(path, activation):
+    """A product with weights, an activation, layer normalisation, another product."""
+    random = np.random.default_rng(0)
+    tensors = {
+        "up": _linear(random, 48, 64),
+        "down": _linear(random, 64, 10),
+        "gain": np.ones(64, np.float32),
+        "offset": np.zeros(64, np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "up"], ["h"], name="first"),
+        helper.make_node(activation, ["h"], ["a"], name="activation"),
+        helper.make_node("LayerNormalization", ["a", "gain", "offset"], ["n"], name="norm"),
+        helper.make_node("MatMul", ["n", "down"], ["y"], name="second"),
+    ]
+    rows = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [1, 48]), ("y", [1, 10]))
+    ]
+    values = [numpy_helper.from_array(array, name) for name, array in tensors.items()]
+    graph = helper.make_graph(nodes, "g", rows[:1], rows[1:], values)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
+    return path
 
 
 @pytest.fixture(scope="module")
-def factory(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "classifier.py"
-    path.write_text(FACTORY)
-    return f"{path}:classifier"
+def model(tmp_path_factory):
+    return _write(tmp_path_factory.mktemp("model") / "classifier.onnx", "Relu")
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +65,12 @@ def cache(monkeypatch, steps, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def artifact(factory, steps, tmp_path_factory):
+def artifact(model, steps, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "artifact"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NPUC_CACHE", str(steps))
         install_fake_tool(patch, steps)
-        assert run(["compile", factory, "--device", "galaxy-s25", "-o", str(out), "--quiet"]) == 0
+        assert run(["compile", str(model), "--device", "galaxy-s25", "-o", str(out), "--quiet"]) == 0
     shutil.rmtree(steps / "tools")
     return out
 
@@ -118,9 +124,9 @@ def test_verify_and_run_use_the_emulator(npuc, artifact, cache, monkeypatch, tmp
     assert "verified" in result.out
 
 
-def test_a_refused_operator_cuts_the_component(npuc, factory, cache, monkeypatch, tmp_path):
+def test_a_refused_operator_cuts_the_component(npuc, cache, monkeypatch, tmp_path):
     install_fake_tool(monkeypatch, cache)
-    model = factory.replace(":classifier", ":three_parts")
+    model = _write(tmp_path / "three_parts.onnx", "Erf")
     result = npuc("compile", model, "--device", "galaxy-s25", "-o", tmp_path / "out")
     assert result.code == 0, result.err
     opened = Artifact(tmp_path / "out")
@@ -144,8 +150,8 @@ def test_a_refused_operator_cuts_the_component(npuc, factory, cache, monkeypatch
     assert npuc("verify", tmp_path / "out").code == 0
 
 
-def test_without_the_tool_auto_takes_the_cpu_and_says_so(npuc, factory, cache, tmp_path):
-    result = npuc("compile", factory, "--device", "galaxy-s25", "-o", tmp_path / "out")
+def test_without_the_tool_auto_takes_the_cpu_and_says_so(npuc, model, cache, tmp_path):
+    result = npuc("compile", model, "--device", "galaxy-s25", "-o", tmp_path / "out")
     assert result.code == 0, result.err
     assert "npuc tools install snapdragon --accept-licence" in result.err
     manifest = Artifact(tmp_path / "out").manifest
@@ -154,8 +160,8 @@ def test_without_the_tool_auto_takes_the_cpu_and_says_so(npuc, factory, cache, t
     assert not (tmp_path / "out" / "npu").exists()
 
 
-def test_without_the_tool_a_named_format_is_an_error(npuc, factory, cache, tmp_path):
-    command = ("compile", factory, "--device", "galaxy-s25", "-o", tmp_path / "out", "--npu", "float16")
+def test_without_the_tool_a_named_format_is_an_error(npuc, model, cache, tmp_path):
+    command = ("compile", model, "--device", "galaxy-s25", "-o", tmp_path / "out", "--npu", "float16")
     result = npuc(*command)
     assert result.code == 4
     assert "npuc tools install snapdragon --accept-licence" in result.err
@@ -166,20 +172,20 @@ def test_without_the_tool_a_named_format_is_an_error(npuc, factory, cache, tmp_p
     ("device", "npu", "text"),
     [("oneplus-nord-4", "float16", "does not compute in float16"), ("vivo-x200", "a16w8", "no back end")],
 )
-def test_a_format_the_npu_lacks_is_refused(npuc, factory, cache, tmp_path, device, npu, text):
-    command = ("compile", factory, "--device", device, "--tier", "high", "-o", tmp_path / "out", "--npu", npu)
+def test_a_format_the_npu_lacks_is_refused(npuc, model, cache, tmp_path, device, npu, text):
+    command = ("compile", model, "--device", device, "--tier", "high", "-o", tmp_path / "out", "--npu", npu)
     result = npuc(*command)
     assert result.code == 3
     assert text in result.err
 
 
-def test_coverage_needs_no_tool(npuc, factory, cache):
-    result = npuc("coverage", factory, "--device", "galaxy-s25")
+def test_coverage_needs_no_tool(npuc, model, cache):
+    result = npuc("coverage", model, "--device", "galaxy-s25")
     assert result.code == 0, result.err
     assert "the HTP compiler takes it" in result.out
-    rows = json.loads(npuc("coverage", factory, "--device", "galaxy-s25", "--json").out)["model"]
+    rows = json.loads(npuc("coverage", model, "--device", "galaxy-s25", "--json").out)["model"]
     assert {row["on"] for row in rows} == {"htp"}
-    on_cpu = json.loads(npuc("coverage", factory, "--device", "galaxy-s25", "--npu", "cpu", "--json").out)
+    on_cpu = json.loads(npuc("coverage", model, "--device", "galaxy-s25", "--npu", "cpu", "--json").out)
     assert {row["on"] for row in on_cpu["model"]} == {"cpu"}
 
 
@@ -193,7 +199,7 @@ def test_coverage_needs_no_tool(npuc, factory, cache):
     ],
 )
 def test_a_fault_of_the_tool_is_one_message_and_leaves_nothing(
-    npuc, factory, cache, monkeypatch, tmp_path, fault, code, text
+    npuc, model, cache, monkeypatch, tmp_path, fault, code, text
 ):
     install_fake_tool(monkeypatch, cache, fault)
     shutil.copytree(cache / "steps", tmp_path / "own", symlinks=False)
@@ -202,7 +208,7 @@ def test_a_fault_of_the_tool_is_one_message_and_leaves_nothing(
     for step in (cache / "steps").iterdir():
         if list(step.glob("files/*/prepared*")):
             shutil.rmtree(step)
-    result = npuc("compile", factory, "--device", "galaxy-s25", "-o", tmp_path / "work" / "out")
+    result = npuc("compile", model, "--device", "galaxy-s25", "-o", tmp_path / "work" / "out")
     assert result.code == code, result.err
     assert text in result.err
     assert result.err.count("error:") == 1
