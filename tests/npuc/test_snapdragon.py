@@ -150,6 +150,18 @@ def test_a_refused_operator_cuts_the_component(npuc, cache, monkeypatch, tmp_pat
     assert npuc("verify", tmp_path / "out").code == 0
 
 
+def test_a_node_that_runs_nowhere_ends_with_the_table(npuc, cache, monkeypatch, tmp_path):
+    model = _write(tmp_path / "nowhere.onnx", "Softsign")
+    result = npuc("coverage", model, "--device", "galaxy-s25")
+    assert result.code == 3
+    assert "Softsign" in result.out and "decompose it" in result.out
+    install_fake_tool(monkeypatch, cache)
+    result = npuc("compile", model, "--device", "galaxy-s25", "-o", tmp_path / "work" / "out")
+    assert result.code == 3
+    assert "1 of 4 nodes cannot be lowered" in result.err
+    assert not list((tmp_path / "work").iterdir())
+
+
 def test_without_the_tool_auto_takes_the_cpu_and_says_so(npuc, model, cache, tmp_path):
     result = npuc("compile", model, "--device", "galaxy-s25", "-o", tmp_path / "out")
     assert result.code == 0, result.err
