@@ -69,7 +69,14 @@ class ToolSession:
                 where=str(error.filename or self._folder),
                 remedy="free disk space, or name another temporary folder in TMPDIR",
             ) from error
-        self._answer(b"")
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        try:
+            self._answer(b"")
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         """Returns the session."""
