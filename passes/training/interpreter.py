@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from passes.errors import PassError
 from passes.training.block import Block
-from passes.training.layers import Layer, cut_layers
+from passes.training.layers import cut_layers, used_after
 from passes.training.straight_through import round_to
 from passes.training.weights import Weights
 
@@ -64,9 +64,9 @@ class TorchComponent(nn.Module):
         self.checkpointing = checkpointing
         self.carrier = weights.carrier
         self.inputs = tuple(Signature(value.name or "", value.dtype) for value in graph.inputs)
-        self.outputs = _outputs(graph, extra_outputs, name)
+        self.outputs = output_signatures(graph, extra_outputs, name)
         layers = cut_layers(tuple(graph))
-        wanted = _used_after(layers, {output.name for output in self.outputs})
+        wanted = used_after(layers, {output.name for output in self.outputs})
         self.blocks: nn.ModuleDict = nn.ModuleDict(
             {
                 layer.name.replace(".", ":"): Block(layer.nodes, name, weights, used)
@@ -121,7 +121,12 @@ class TorchComponent(nn.Module):
         return round_to(value.to(self.carrier), signature.dtype)
 
 
-def _outputs(graph: ir.Graph, extra: Sequence[str], component: str) -> tuple[Signature, ...]:
+def output_signatures(graph: ir.Graph, extra: Sequence[str], component: str) -> tuple[Signature, ...]:
+    """Returns the graph's outputs, then the extra ones.
+
+    Raises:
+        PassError: An extra output does not exist.
+    """
     made = {value.name: value for node in graph for value in node.outputs}
     missing = sorted(set(extra) - set(made))
     if missing:
@@ -133,12 +138,3 @@ def _outputs(graph: ir.Graph, extra: Sequence[str], component: str) -> tuple[Sig
         )
     values = [*graph.outputs, *(made[name] for name in extra if not made[name].is_graph_output())]
     return tuple(Signature(value.name or "", value.dtype) for value in values)
-
-
-def _used_after(layers: Sequence[Layer], outputs: set[str]) -> list[frozenset[str]]:
-    """Returns for each layer the names of values that later layers or the caller use."""
-    used, result = set(outputs), []
-    for layer in reversed(layers):
-        result.append(frozenset(used))
-        used |= {value.name or "" for node in layer.nodes for value in node.inputs if value is not None}
-    return result[::-1]

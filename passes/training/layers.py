@@ -59,6 +59,15 @@ def layer_of(node: ir.Node) -> str:
     return found.group() if found else ""
 
 
+def used_after(layers: Sequence[Layer], outputs: set[str]) -> list[frozenset[str]]:
+    """Returns for each layer the names of values that later layers or the caller use."""
+    used, result = set(outputs), []
+    for layer in reversed(layers):
+        result.append(frozenset(used))
+        used |= {value.name or "" for node in layer.nodes for value in node.inputs if value is not None}
+    return result[::-1]
+
+
 def _fill(keys: list[str]) -> list[str]:
     """Gives nodes without a layer that stand between two nodes of one layer to that layer."""
     filled = list(keys)
