@@ -8,11 +8,12 @@ import itertools
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 
 from exporter.modality import SCOPE_KEY
+from passes.copied_nodes import CopiedNodes
 from passes.errors import PassError
 
 PART_BYTES = 10**9
@@ -32,11 +33,13 @@ class Units:
     """The smallest pieces a cut may separate, in order: what precedes the layers, each layer, what follows them.
 
     Attributes:
-        of_node: Unit of each node that depends on a graph input.
+        of_node: Unit of each node that is in one part only.
+        copied: The other nodes.
         count: Number of units: layers + 2.
     """
 
     of_node: dict[ir.Node, int]
+    copied: CopiedNodes
     count: int
 
 
@@ -54,7 +57,8 @@ def layer_units(graph: ir.Graph) -> Units:
     """Assigns every node to a unit such that values flow from lower units to higher ones only.
 
     A layer is an entry of the module list that has the most entries (`layers.3` in the node's scope). A node without
-    one belongs to the unit it gets its inputs from, behind the last layer to what follows the layers.
+    one belongs to the unit it gets its inputs from, behind the last layer to what follows the layers. Nodes that each
+    part has for itself (`CopiedNodes`) are left out.
 
     Args:
         graph: Nodes in topological order, tagged with their scope.
@@ -62,43 +66,29 @@ def layer_units(graph: ir.Graph) -> Units:
     Raises:
         PassError: No node comes from a list of modules.
     """
-    layers = _layer_of_node(graph)
+    layers, copied = _layer_of_node(graph), CopiedNodes(graph)
     last = max(layers.values()) + 1
     units: dict[ir.Node, int] = {}
     for node in graph:
-        sources = [value for value in node.inputs if value is not None]
-        producers = [units[item] for value in sources if (item := value.producer()) in units]
-        if not producers and not any(value.is_graph_input() for value in sources):
-            continue  # computed from constants: belongs to whoever reads it
-        floor = max(producers, default=0)
+        if node in copied:
+            continue
+        producers = [value.producer() for source in node.inputs for value in copied.origins(source)]
+        floor = max((units[producer] for producer in producers if producer is not None), default=0)
         layer = layers.get(node)
         if layer is not None:
             units[node] = max(floor, layer + 1)
         else:
             units[node] = floor if floor < last else last + 1
-    return Units(units, last + 2)
+    return Units(units, copied, last + 2)
 
 
 def unit_weights(units: Units, size: WeightSize) -> list[int]:
     """Returns the bytes of the constants each unit reads; one that two units read counts in both."""
     tensors: dict[int, dict[str, ir.TensorProtocol]] = defaultdict(dict)
     for node, unit in units.of_node.items():
-        for tensor in constants_of(node):
+        for tensor in units.copied.constants_of(node):
             tensors[unit][tensor.name or ""] = tensor
     return [sum(size(tensor) for tensor in tensors[unit].values()) for unit in range(units.count)]
-
-
-def constants_of(node: ir.Node) -> Iterable[ir.TensorProtocol]:
-    """Yields the initializers a node reads, directly or through nodes that read nothing else."""
-    for value in node.inputs:
-        if value is None or value.is_graph_input():
-            continue
-        producer = value.producer()
-        if producer is None:
-            if value.const_value is not None:
-                yield value.const_value
-        elif _is_constant(producer):
-            yield from constants_of(producer)
 
 
 def divide(weights: Sequence[int], limit: int) -> tuple[int, ...]:
@@ -148,11 +138,3 @@ def _layer_of_node(graph: ir.Graph) -> dict[ir.Node, int]:
             remedy="keep the layers of the model in a torch.nn.ModuleList, so that their nodes carry its index",
         )
     return max(found.values(), key=lambda layers: len(set(layers.values())))
-
-
-def _is_constant(node: ir.Node) -> bool:
-    return all(
-        value is None
-        or (not value.is_graph_input() and ((item := value.producer()) is None or _is_constant(item)))
-        for value in node.inputs
-    )

@@ -4,6 +4,7 @@ What crosses a cut keeps name, shape and type on both sides, so that a runtime h
 next part as its input:
 * `hidden_<n>` [1, S, hidden], the state behind the first n layers;
 * `table_<i>`, what all layers read and no layer makes (cosine and sine of the positions); the first part makes it.
+In a quantised graph these are the integer codes, and each part begins with their DequantizeLinear.
 
 Graph inputs such as the mask go to every part that reads them. The KV cache of a layer (`past_…_<l>`, `new_…_<l>`)
 stays as it is and belongs to the part with the layer: the runner writes new rows in place.
@@ -19,10 +20,10 @@ import onnx_ir as ir
 
 from exporter.program import Component
 from passes.errors import PassError
-from passes.layer_plan import WEIGHT_BYTES, Units, constants_of, layer_units
+from passes.layer_plan import WEIGHT_BYTES, Units, layer_units
 
 PartOf = Mapping[ir.Node, int]
-"""Part of each node that depends on a graph input."""
+"""Part of each node that is in one part only."""
 
 
 def split_layers(component: Component, ends: Sequence[int]) -> tuple[Component, ...]:
@@ -47,15 +48,33 @@ def split_layers(component: Component, ends: Sequence[int]) -> tuple[Component, 
             received=f"{list(ends)} for {units.count} units",
             remedy="plan the cuts with this component",
         )
-    part_of = _assign(units, ends)
-    _check_outputs(component, part_of)
-    crossing = _crossing(part_of)
+    origins = _output_origins(component, units)
+    part_of = _assign(units, ends, set(origins.values()))
+    crossing = _crossing(units, part_of)
     names = _crossing_names(crossing, units)
     count = max(part_of.values()) + 1
-    return tuple(_part(component, part_of, crossing, names, index) for index in range(count))
+    outputs = {value: part_of[node] for value, node in origins.items()}
+    return tuple(_part(component, part_of, crossing, names, outputs, index) for index in range(count))
 
 
-def _assign(units: Units, ends: Sequence[int]) -> dict[ir.Node, int]:
+def _output_origins(component: Component, units: Units) -> dict[ir.Value, ir.Node]:
+    """Returns for each graph output the node that decides in which part it is made."""
+    found = {}
+    for value in component.model.graph.outputs:
+        origins = units.copied.origins(value)
+        made = [node for origin in origins if (node := origin.producer()) is not None]
+        if not made:
+            raise PassError(
+                "an output does not depend on any input that a node reads",
+                where=f"component {component.name}",
+                received=value.name or "",
+                remedy="leave it out of the model",
+            )
+        found[value] = made[0]
+    return found
+
+
+def _assign(units: Units, ends: Sequence[int], outputs: set[ir.Node]) -> dict[ir.Node, int]:
     """Returns the part of each node.
 
     What precedes the layers and reads no weight moves to the first part that needs it (the index of the logits to the
@@ -63,31 +82,20 @@ def _assign(units: Units, ends: Sequence[int]) -> dict[ir.Node, int]:
     """
     part_of = {node: bisect.bisect_right(ends, unit) for node, unit in units.of_node.items()}
     for node in reversed([node for node, unit in units.of_node.items() if unit == 0]):
-        readers = [part_of[user] for value in node.outputs for user, _ in value.uses()]
-        is_output = any(value.is_graph_output() for value in node.outputs)
-        if readers and not is_output and all(item.nbytes < WEIGHT_BYTES for item in constants_of(node)):
+        readers = [part_of[reader] for value in node.outputs for reader in units.copied.readers(value)]
+        weights = any(tensor.nbytes >= WEIGHT_BYTES for tensor in units.copied.constants_of(node))
+        if readers and node not in outputs and not weights:
             part_of[node] = min(readers)
     numbers = {part: number for number, part in enumerate(sorted(set(part_of.values())))}
     return {node: numbers[part] for node, part in part_of.items()}
 
 
-def _check_outputs(component: Component, part_of: PartOf) -> None:
-    for value in component.model.graph.outputs:
-        if value.producer() not in part_of:
-            raise PassError(
-                "an output does not depend on any input that a node reads",
-                where=f"component {component.name}",
-                received=value.name or "",
-                remedy="leave it out of the model",
-            )
-
-
-def _crossing(part_of: PartOf) -> dict[ir.Value, set[int]]:
+def _crossing(units: Units, part_of: PartOf) -> dict[ir.Value, set[int]]:
     """Values that other parts read, in graph order, with the parts that read them."""
     found = {}
     for node, part in part_of.items():
         for value in node.outputs:
-            readers = {part_of[user] for user, _ in value.uses()} - {part}
+            readers = {part_of[reader] for reader in units.copied.readers(value)} - {part}
             if readers:
                 found[value] = readers
     return found
@@ -113,16 +121,17 @@ def _part(
     part_of: PartOf,
     crossing: Mapping[ir.Value, set[int]],
     names: Mapping[ir.Value, str],
+    part_of_output: Mapping[ir.Value, int],
     index: int,
 ) -> Component:
     graph = component.model.graph
-    nodes = _nodes_of_part(graph, part_of, index)
+    results = [value for value, part in part_of_output.items() if part == index]
+    nodes = _nodes_of_part(graph, part_of, index, results)
     read = {value for node in nodes for value in node.inputs if value is not None}
-    made = {value for node in nodes for value in node.outputs}
+    made = {value for node in nodes if node in part_of for value in node.outputs}
     inputs = [value for value, readers in crossing.items() if index in readers]
     inputs += [value for value in graph.inputs if value in read]
-    outputs = [value for value in crossing if value in made and not value.is_graph_output()]
-    outputs += [value for value in graph.outputs if value in made]
+    outputs = [value for value in crossing if value in made and not value.is_graph_output()] + results
     view = ir.GraphView(
         inputs,
         outputs,
@@ -143,9 +152,12 @@ def _part(
     return Component(f"{component.name}_part_{index}", component.role, component.modality, model)
 
 
-def _nodes_of_part(graph: ir.Graph, part_of: PartOf, index: int) -> list[ir.Node]:
-    """The part's nodes and those that compute constants for them, in graph order."""
-    wanted = {node for node, part in part_of.items() if part == index}
+def _nodes_of_part(
+    graph: ir.Graph, part_of: PartOf, index: int, results: Iterable[ir.Value]
+) -> list[ir.Node]:
+    """The part's nodes and the copied ones that it needs, in graph order."""
+    makers = {producer for value in results if (producer := value.producer()) is not None}
+    wanted = {node for node, part in part_of.items() if part == index} | makers
     pending = list(wanted)
     while pending:
         for value in pending.pop().inputs:

@@ -11,6 +11,8 @@ from exporter.options import CaptureOptions
 from exporter.program import Component, Role
 from exporter.sources import open_source
 from passes.errors import PassError
+from passes.integer.requantize import requantize
+from passes.integer.scheme import Scheme
 from passes.layer_plan import layer_units, stored_size, weight_size
 from passes.pipeline import directly_read_weights, normalize
 from passes.split_layers import split_layers
@@ -156,3 +158,23 @@ def test_cuts_of_another_model_are_refused(program):
     part = split_layers(component, plan_parts([component], LIMIT))[0]
     with pytest.raises(PassError, match="different numbers of layers"):
         plan_parts([component, part], LIMIT, stored_size)
+
+
+def test_codes_cross_the_cuts_of_a_quantised_decoder(program):
+    source = program.components["decode"]
+    component = Component(source.name, source.role, source.modality, source.model.clone())
+    feeds = seeded_feeds(component.model)
+    requantize(component, Scheme.A16W8, [feeds], float16=True)
+    parts = split_layers(component, plan_parts([component], 100_000))
+    assert len(parts) == 2
+    whole = OnnxExecutor(component.model)(feeds)
+    received = chain(parts, tuple(whole))(feeds)
+    for output, array in whole.items():
+        np.testing.assert_array_equal(received[output], array, err_msg=output)
+    crossing = {
+        spec.name: spec.dtype for spec in parts[1].inputs if spec.name.startswith(("hidden", "table"))
+    }
+    assert crossing == dict.fromkeys(("hidden_2", "table_0", "table_1"), ir.DataType.UINT16)
+    # each part quantises the mask itself, so that every operator of it lies between DequantizeLinear and QuantizeLinear
+    readers = {use.node.op_type for value in parts[1].model.graph.inputs for use in value.uses()}
+    assert readers <= {"QuantizeLinear", "DequantizeLinear"}
