@@ -74,16 +74,20 @@ def bound_for(formats: Iterable[str], base: str, gates: Gates) -> Bound:
     return Bound(max_relative_error=gates.max_relative_error_float32)
 
 
-def npu_bound(scheme: str, gates: Gates) -> Bound:
+def npu_bound(scheme: str, gates: Gates, layers: int = 1) -> Bound:
     """Chooses the bound of what an NPU computes.
+
+    The gates hold for one layer. Every layer adds rounding noise of its own, independent of the others', so the noise
+    power of n layers is n times that of one: 10 log10(n) dB less.
 
     Args:
         scheme: `float16`, or bits of activations and weights such as `a16w8`.
         gates: Limits of the recipe.
+        layers: Layers in sequence.
     """
-    if scheme == "float16":
-        return Bound(min_sqnr=gates.min_sqnr_npu_float16)
-    return Bound(min_sqnr=gates.min_sqnr_npu_8_bit if scheme == "a8w8" else gates.min_sqnr_npu_16_bit)
+    wide = gates.min_sqnr_npu_float16 if scheme == "float16" else gates.min_sqnr_npu_16_bit
+    limit = gates.min_sqnr_npu_8_bit if scheme == "a8w8" else wide
+    return Bound(min_sqnr=round(limit - 10 * math.log10(max(1, layers)), 1))
 
 
 def compare(reference: Executor, candidate: Executor, feeds: Sequence[Feeds], bound: Bound) -> Agreement:

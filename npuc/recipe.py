@@ -212,7 +212,8 @@ class Gates(_Section):
     min_sqnr_npu_float16: float = Field(
         NPU_SIGNAL_TO_NOISE["float16"],
         gt=0,
-        description="The same for what an NPU computes in float16, against the graph made for the NPU.",
+        description="The same for one layer that an NPU computes in float16, against the graph made for the NPU;"
+        " n layers may have n times the noise, 10 log10(n) dB less.",
     )
     min_sqnr_npu_16_bit: float = Field(
         NPU_SIGNAL_TO_NOISE["16 bit"], gt=0, description="The same with 16-bit activations (a16w8, a16w4)."

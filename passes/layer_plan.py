@@ -82,6 +82,14 @@ def layer_units(graph: ir.Graph) -> Units:
     return Units(units, copied, last + 2)
 
 
+def layer_count(graph: ir.Graph) -> int:
+    """Returns the number of layers in sequence, 1 where no node comes from a list of modules."""
+    try:
+        return layer_units(graph).count - 2
+    except PassError:
+        return 1
+
+
 def unit_weights(units: Units, size: WeightSize) -> list[int]:
     """Returns the bytes of the constants each unit reads; one that two units read counts in both."""
     tensors: dict[int, dict[str, ir.TensorProtocol]] = defaultdict(dict)

@@ -22,7 +22,7 @@ from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.prepare import Prepared, PrepareJob
 from npuc.stages.scheme import Choice
-from passes.layer_plan import PART_BYTES
+from passes.layer_plan import PART_BYTES, layer_count
 from passes.split_layers import split_layers
 from passes.split_program import part_bytes, plan_parts
 from targets.accelerator import Accelerator
@@ -120,7 +120,8 @@ def _plan(
             ir.save(part.component.model, folder / NPU_FOLDER / f"{part.component.name}.onnx")
         on_cpu = part.processor is Placement.CPU
         base = job.source.recipe.precision.base
-        bound = bound_for((), base, gates) if on_cpu else npu_bound(record.scheme, gates)
+        layers = layer_count(part.component.model.graph)
+        bound = bound_for((), base, gates) if on_cpu else npu_bound(record.scheme, gates, layers)
         segments.append(Segment(part.component, str(part.processor), NPU_FOLDER, bound))
     return ComponentPlan(component, tuple(segments), record, coverage)
 
