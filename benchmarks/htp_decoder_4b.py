@@ -3,8 +3,9 @@
     python -m benchmarks.htp_decoder_4b [--scheme a16w8] [--layers 36] [--part-mb 420] [--folder build/decoder]
 
 The weights are random (seeded). Prefill and decode are cut at the same layers, requantised with calibration on random
-hidden states, and share one binary a part. One decode step runs through all parts in the vendor's emulation, and part 0
-of prefill with `--prefill-part`. Needs `npuc tools install snapdragon --accept-licence` and 30 GB of disk.
+hidden states, and share one binary a part. One decode step runs through all parts in the vendor's emulation;
+`--prefill-part 0` executes the prefill graph of that part too, which takes minutes. Needs 20 GB of disk and
+`npuc tools install snapdragon --accept-licence`.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--soc", default="SM8750")
     parser.add_argument("--layers", type=int, default=36)
     parser.add_argument("--part-mb", type=int, default=420, help="weights of one part, in 10^6 bytes")
-    parser.add_argument("--prefill", type=int, default=128, help="tokens of a prefill chunk")
+    parser.add_argument("--prefill", type=int, default=64, help="tokens of a prefill chunk")
     parser.add_argument("--cache", type=int, default=1024, help="tokens in the KV cache")
     parser.add_argument(
         "--prefill-part", type=int, default=-1, help="part whose prefill graph is executed too"
@@ -84,7 +85,7 @@ def _capture(arguments: argparse.Namespace) -> Program:
     size = write_random_checkpoint(checkpoint, arguments.layers)
     print(f"checkpoint      {size:,} random bytes, {time.perf_counter() - start:.0f} s", flush=True)
     # the digest of the weights belongs to an artifact, which is not made here
-    ModelFolder.sha256 = lambda _self, _name: ""  # type: ignore[method-assign]
+    ModelFolder.sha256 = lambda _self, _name: ""  # type: ignore[method-assign, assignment]
     options = CaptureOptions(prefill_length=arguments.prefill, cache_length=arguments.cache)
     program = open_source(str(checkpoint), options)
     keep = directly_read_weights(program)
@@ -103,16 +104,16 @@ def _samples(whole: Mapping[str, Component], cache: int) -> Samples:
 
 def _pairs(program: Program, chains: Sequence[Chain]) -> list[dict[str, Component]]:
     """Prefill and decode of each part; the whole components where nothing was cut."""
-    names = [chain.parts for chain in chains] or [[name] for name in _DECODERS]
+    names = [chain.parts for chain in chains] or [(name,) for name in _DECODERS]
     parts = [[program.components[name] for name in row] for row in names]
     return [dict(zip(_DECODERS, pair, strict=True)) for pair in zip(*parts, strict=True)]
 
 
 def _print_part(index: int, planned: int, result: PartResult, memory: PeakMemory) -> None:
     steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in result.seconds.items())
-    print(
-        f"part {index:<2d} planned {planned:,}, binary {result.size:,} bytes, peak {memory.peak / 2**30:.2f} GiB"
-    )
+    ratio = result.size / result.weights
+    print(f"part {index:<2d} planned {planned:,}, binary {result.size:,} bytes, {ratio:.3f} x the weights")
+    print(f"        all processes {memory.peak / 2**30:.2f} GiB at most so far")
     print(f"        {steps}")
     for name, outputs in result.agreement.items():
         worst = min(outputs, key=lambda output: outputs[output])

@@ -42,7 +42,7 @@ def write_random_checkpoint(folder: Path, layers: int) -> int:
         for index, tensor in enumerate(sorted(tensors, key=lambda item: item.offset)):
             file.seek(tensor.offset)
             for block in _blocks(tensor, pool, index):
-                file.write(np.ascontiguousarray(block))
+                file.write(np.ascontiguousarray(block).data)
     return sum(tensor.nbytes for tensor in tensors)
 
 

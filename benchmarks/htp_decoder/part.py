@@ -42,11 +42,13 @@ class PartResult:
 
     Attributes:
         seconds: By step.
+        weights: Bytes of the integer weights and constants of both graphs.
         size: Bytes of the binary that prefill and decode share.
         agreement: SNR in dB of the emulated graph against its reference, by graph and output.
     """
 
     seconds: Mapping[str, float]
+    weights: int
     size: int
     agreement: Mapping[str, Mapping[str, float]]
 
@@ -90,7 +92,7 @@ def process_part(job: PartJob, index: int, pair: Mapping[str, Component], sample
     for name, component in pair.items():
         requantize(component, job.scheme, feeds[name], float16=job.soc.float16)
     clock.stop("calibrate")
-    write_weights(pair, work / "integer")
+    weights = write_weights(pair, work / "integer")
     for name, component in pair.items():
         ir.save(component.model, work / "integer" / f"{name}.onnx")
     shutil.rmtree(work / "float")
@@ -111,7 +113,7 @@ def process_part(job: PartJob, index: int, pair: Mapping[str, Component], sample
     shutil.rmtree(work)
     _return_memory()
     clock.stop("compare")
-    return PartResult(clock.seconds, binary.size, agreement)
+    return PartResult(clock.seconds, weights, binary.size, agreement)
 
 
 class _Clock:
