@@ -24,7 +24,7 @@ from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.budget import budgets
 from npuc.stages.prepare import Prepared
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
-from targets.device import Device
+from targets.device import FORMAT_NAMES, Device
 from targets.target import Lowered
 
 SUBNETWORKS = ("full",)
@@ -87,11 +87,11 @@ def _component(built: Built, plan: ComponentPlan) -> ComponentRecord:
         outputs=tuple(TensorRecord.of(spec) for spec in component.outputs),
         layers=built.prepared.layers[component.name],
         npu=plan.npu,
-        segments=tuple(_segment(built, segment) for segment in plan.segments),
+        segments=tuple(_segment(built, plan, segment) for segment in plan.segments),
     )
 
 
-def _segment(built: Built, segment: Segment) -> SegmentRecord:
+def _segment(built: Built, plan: ComponentPlan, segment: Segment) -> SegmentRecord:
     lowered, device, folder = built.lowered[segment.name], built.device, segment.processor
     return SegmentRecord(
         name=segment.name,
@@ -110,12 +110,22 @@ def _segment(built: Built, segment: Segment) -> SegmentRecord:
         weight_bytes=lowered.weight_bytes,
         code_bytes=lowered.code_bytes,
         kernels=lowered.kernels,
-        policy=dict(lowered.policy),
+        policy=_policy(built, plan, segment),
         note=lowered.execution_note,
         remarks=lowered.remarks,
         binding=dict(lowered.binding),
         agreement=built.agreements[segment.name],
     )
+
+
+def _policy(built: Built, plan: ComponentPlan, segment: Segment) -> dict[str, str]:
+    """Returns what becomes of the formats of the segment's graph and, on an NPU, of the prepared layers' formats."""
+    policy = dict(built.lowered[segment.name].policy)
+    if not segment.on_cpu:
+        formats = built.device.formats.npu
+        layers = {layer.format for layer in built.prepared.layers[plan.component.name]}
+        policy |= {name: formats.policy(name).support for name in FORMAT_NAMES if name in layers}
+    return dict(sorted(policy.items()))
 
 
 def _files(folder: Path) -> dict[str, FileRecord]:

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from npuc.agreement import Bound, bound_for, compare
+from npuc.agreement import Bound, bound_for, compare, npu_bound
 from npuc.recipe import Gates
 
 
@@ -40,6 +40,13 @@ def test_one_bad_sample_among_good_ones_fails():
         Bound(max_relative_error=0.1),
     )
     assert not result.passed
+
+
+def test_noise_of_an_npu_adds_up_over_layers():
+    gates = Gates()
+    assert npu_bound("float16", gates).min_sqnr == 55
+    assert npu_bound("a16w4", gates, layers=10).min_sqnr == 40
+    assert npu_bound("a8w8", gates, layers=2).min_sqnr == pytest.approx(27, abs=0.1)
 
 
 def test_bound_follows_the_least_precise_format():

@@ -92,6 +92,8 @@ def test_the_artifact_records_what_runs_on_htp(artifact):
     assert 15 < component.npu.sqnr < 50  # the FP8 rounding of activations is gone
     assert segment.binding["onnxruntime-qnn"] == "2.7.0"
     assert segment.binding["soc_model"] == "69"
+    assert segment.policy["e5m2"] == "requantised"
+    assert segment.policy["float16"] == "native"
 
 
 def test_every_node_is_in_the_coverage(artifact):
