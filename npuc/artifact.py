@@ -15,6 +15,7 @@ from npuc.cache import file_sha256
 from npuc.errors import ArtifactError
 from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, read_manifest
 from npuc.open_segment import open_segment
+from npuc.power import FULL, PowerSchedule, PowerSwitch
 from npuc.requests import make_request
 from npuc.segments import cast_feeds
 from npuc.weights_file import WEIGHTS_NAME
@@ -98,31 +99,60 @@ class Artifact:
         executor, inputs = OnnxExecutor(path), [tensor_spec(value) for value in ir.load(path).graph.inputs]
         return lambda feeds: executor(cast_feeds(feeds, inputs))
 
+    def components(self, subnetwork: str = FULL) -> dict[str, ComponentRecord]:
+        """Returns what computes each component of the program in one of its sub-networks.
+
+        Args:
+            subnetwork: Its name.
+
+        Returns:
+            Component of the full program → record.
+        """
+        records = {component.name: component for component in self.manifest.components}
+        narrowed = {name for network in self.manifest.subnetworks for name in network.components.values()}
+        chosen = next((n for n in self.manifest.subnetworks if n.name == subnetwork), None)
+        names = chosen.components if chosen is not None else {}
+        return {name: records[names.get(name, name)] for name in records if name not in narrowed}
+
     @contextlib.contextmanager
-    def executors(self, *, reference: bool = False) -> Iterator[dict[str, Executor]]:
+    def executors(
+        self, *, reference: bool = False, power: str | PowerSchedule = FULL
+    ) -> Iterator[dict[str, Executor]]:
         """Opens every component: its binaries in emulation, or its reference graph.
 
         Args:
             reference: Use the reference graphs.
+            power: Sub-network, or a schedule of several (`full:4,low_power`) that change between two tokens. All
+                are opened now, once each.
 
         Raises:
             ArtifactError: A component has no binary that can be executed here.
+            UsageError: There is no such sub-network.
         """
-        components = self.manifest.components
+        schedule = PowerSchedule.parse(power) if isinstance(power, str) else power
+        schedule.check([network.name for network in self.manifest.subnetworks])
         with contextlib.ExitStack() as stack:
-            if reference:
-                yield {component.name: self.reference(component) for component in components}
-                return
             opened: dict[str, Executor] = {}
-            for component in components:
-                parts = [
-                    ChainPart(
-                        stack.enter_context(self.emulated(s)), tuple(record.name for record in s.inputs)
-                    )
-                    for s in component.segments
-                ]
-                opened[component.name] = ChainExecutor(parts, [record.name for record in component.outputs])
-            yield opened
+            networks: dict[str, dict[str, Executor]] = {}
+            for subnetwork in schedule.names:
+                networks[subnetwork] = {}
+                for name, component in self.components(subnetwork).items():
+                    if component.name not in opened:
+                        opened[component.name] = self._open(component, reference, stack)
+                    networks[subnetwork][name] = opened[component.name]
+            roles = {name: component.role for name, component in self.components().items()}
+            yield PowerSwitch(networks, roles, schedule).executors
+
+    def _open(self, component: ComponentRecord, reference: bool, stack: contextlib.ExitStack) -> Executor:
+        if reference:
+            return self.reference(component)
+        parts = [
+            ChainPart(
+                stack.enter_context(self.emulated(segment)), tuple(record.name for record in segment.inputs)
+            )
+            for segment in component.segments
+        ]
+        return ChainExecutor(parts, [record.name for record in component.outputs])
 
     def emulated(self, segment: SegmentRecord) -> contextlib.AbstractContextManager[Executor]:
         """Opens the binary of a segment under its emulator.
@@ -142,6 +172,7 @@ class Artifact:
         tensors: Mapping[str, Path] | None = None,
         max_new_tokens: int = 32,
         reference: bool = False,
+        power: str | PowerSchedule = FULL,
     ) -> Answer:
         """Runs the model on one request, in emulation.
 
@@ -152,14 +183,22 @@ class Artifact:
             tensors: Raw inputs (`.npy` files) by name, for models without preprocessing.
             max_new_tokens: Upper limit of generated tokens.
             reference: Run the reference graphs instead of the binaries.
+            power: Sub-network, or a schedule of several: `full:4,low_power`.
 
         Returns:
             The answer, greedily decoded.
         """
         request = make_request(prompt=prompt, image=image, audio=audio, tensors=tensors)
-        return self.answer(request, max_new_tokens, reference=reference)
+        return self.answer(request, max_new_tokens, reference=reference, power=power)
 
-    def answer(self, request: Request, max_new_tokens: int, *, reference: bool = False) -> Answer:
+    def answer(
+        self,
+        request: Request,
+        max_new_tokens: int,
+        *,
+        reference: bool = False,
+        power: str | PowerSchedule = FULL,
+    ) -> Answer:
         """Runs a prepared request."""
-        with self.executors(reference=reference) as executors:
+        with self.executors(reference=reference, power=power) as executors:
             return self.runner().generate(executors, request, max_new_tokens)

@@ -199,6 +199,30 @@ class Budget(_Record):
     basis: str
 
 
+class SubnetworkRecord(_Record):
+    """One sub-network of the program, switched at run time.
+
+    Attributes:
+        name: For `npuc run --power`.
+        components: Component of the full program → component that stands for it, for those that are narrowed.
+        operations: Multiply-accumulates, one call of each component.
+        operations_share: Of the full network's.
+        bytes_touched: Weights that its binaries read, one call of each component.
+        accuracy: Share of exactly right answers of the reference graphs on the model's test set; None without one.
+        test_requests: Requests of that test set.
+        cache: Whether the KV cache is valid across a switch to or from the full network.
+    """
+
+    name: str
+    components: dict[str, str]
+    operations: int
+    operations_share: float
+    bytes_touched: int
+    accuracy: float | None
+    test_requests: int
+    cache: str
+
+
 class Manifest(_Record):
     """Everything known about an artifact."""
 
@@ -212,7 +236,7 @@ class Manifest(_Record):
     device: DeviceRecord
     recipe: dict[str, Any]
     components: tuple[ComponentRecord, ...]
-    subnetworks: tuple[str, ...]
+    subnetworks: tuple[SubnetworkRecord, ...]
     notes: tuple[str, ...] = Field((), description="What to know about the choice of processors.")
     format_errors: tuple[FormatError, ...]
     budgets: tuple[Budget, ...]

@@ -10,9 +10,8 @@ from npuc.cache import Cache
 from npuc.output_folder import atomic_folder
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
-from npuc.stages.availability import check_stages
 from npuc.stages.check import CheckJob, check_binaries
-from npuc.stages.describe import SUBNETWORKS, Built, write_description
+from npuc.stages.describe import Built, write_description
 from npuc.stages.device_files import write_device_files
 from npuc.stages.lower import LowerJob, lower_plan
 from npuc.stages.prepare import PrepareJob, prepare
@@ -55,7 +54,6 @@ def run_job(job: CompileJob) -> Artifact:
         DiagnosticError: The model, recipe, device or machine does not allow it, or a binary disagrees with its
             reference.
     """
-    check_stages(job.recipe)
     accelerator = find_target(job.device.target).accelerator(job.device)
     choice = choose_scheme(job.recipe, accelerator, job.device)
     for note in choice.notes:
@@ -73,5 +71,6 @@ def _compile_into(job: CompileJob, accelerator: Accelerator | None, choice: Choi
         lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
         agreements = check_binaries(CheckJob(plan, lowered, job.device, accelerator, folder), advance)
-    write_device_files(plan, job.device, lowered, SUBNETWORKS, folder)
+    names = tuple(network.name for network in prepared.subnetworks)
+    write_device_files(plan, job.device, lowered, names, folder)
     write_description(Built(prepared, plan, job.device, job.tier, job.recipe, lowered, agreements), folder)

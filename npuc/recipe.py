@@ -105,7 +105,9 @@ class Calibration(_Section):
 class Subnetwork(_Section):
     """One nested sub-network of the mid tier."""
 
-    name: str = Field(description="Name used by `npuc run --power`.")
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,31}$", description="Name used by `npuc run --power`; the first is `full`."
+    )
     operations: float = Field(gt=0, le=1, description="Share of the full model's operations.")
 
 
@@ -113,6 +115,45 @@ class Prune(_Section):
     """Nested sub-networks that are switched at run time."""
 
     subnetworks: tuple[Subnetwork, ...] = Field(min_length=1, description="From the largest to the smallest.")
+    criterion: Literal["taylor", "activation_norm"] = Field(
+        "taylor", description="Importance of channels: first-order Taylor, or activation times weight."
+    )
+    keep_cache: bool = Field(
+        True, description="Leave key/value heads alone, so that a switch keeps the KV cache valid."
+    )
+    least_width: float = Field(
+        0.25, gt=0, le=1, description="Share of a layer's channels that the smallest sub-network keeps."
+    )
+    steps: int = Field(
+        200,
+        ge=0,
+        le=1_000_000,
+        description="Updates of the weights, all sub-networks together; 0: no training.",
+    )
+    learning_rate: float = Field(
+        6e-4,
+        gt=0,
+        le=1,
+        description="Highest learning rate; warm-up over 5 % of the steps, then half a cosine.",
+    )
+    batch_size: int = Field(16, ge=1, le=65536, description="Requests a step.")
+    requests: int = Field(
+        640,
+        ge=1,
+        le=1 << 20,
+        description="Requests that the full model answers before training, kept in memory.",
+    )
+    seed: int = Field(0, ge=0, description="Of the requests, their order and random widths.")
+
+    @model_validator(mode="after")
+    def _nested(self) -> Self:
+        shares = [subnetwork.operations for subnetwork in self.subnetworks]
+        names = [subnetwork.name for subnetwork in self.subnetworks]
+        if names[0] != "full" or shares[0] != 1.0:
+            raise ValueError("the first sub-network must be full, with operations = 1.0")
+        if len(set(names)) < len(names) or shares != sorted(set(shares), reverse=True):
+            raise ValueError("sub-networks need names of their own, from the largest to the smallest")
+        return self
 
 
 class Distill(_Section):

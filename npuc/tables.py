@@ -21,6 +21,7 @@ _TEXT_COLUMNS = frozenset(
     {
         "artifact",
         "basis",
+        "KV cache",
         "bound",
         "component",
         "format",
@@ -150,6 +151,29 @@ def print_agreement(console: Console, manifest: Manifest) -> None:
     console.print(agreement_table({name: segment.agreement for name, segment in segments.items()}))
     for note in (*manifest.notes, *sorted({segment.note for segment in segments.values()})):
         console.print(note, style="dim", highlight=False)
+
+
+def subnetwork_table(manifest: Manifest, seconds: Mapping[str, float] | None = None) -> Table:
+    """Returns one row a sub-network: what it takes, and what it answers.
+
+    Args:
+        manifest: Of the artifact.
+        seconds: Sub-network → measured time of one call of each component, emulated on this machine.
+    """
+    columns = ["sub-network", "operations", "share", "weights read", "accuracy", "KV cache"]
+    table = _table("sub-networks", *columns, *(["emulated"] if seconds else []))
+    for network in manifest.subnetworks:
+        accuracy = "" if network.accuracy is None else f"{network.accuracy:.1%} of {network.test_requests}"
+        cells = [
+            network.name,
+            f"{network.operations / 1e6:,.1f} M",
+            f"{network.operations_share:.1%}",
+            decimal(network.bytes_touched),
+            accuracy,
+            network.cache.split(":")[0],
+        ]
+        table.add_row(*cells, *([amount(seconds[network.name], "s")] if seconds else []))
+    return table
 
 
 def budget_table(manifest: Manifest) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from exporter.onnx_executor import OnnxExecutor
@@ -20,6 +21,7 @@ from npuc.stages.observe import program_runner, spread
 
 _ANSWER_REQUESTS = 4  # enough to see a broken loop; accuracy on a test set is a benchmark's business
 _ANSWER_TOKENS = 8
+_TIMED_CALLS = 5
 
 
 def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = None) -> dict[str, Agreement]:
@@ -63,6 +65,35 @@ def _verify_segment(
         return segment.agreement
     with artifact.emulated(segment) as candidate:
         return compare(reference, candidate, feeds, Bound.parse(segment.agreement.bound))
+
+
+def subnetwork_seconds(artifact: Artifact) -> dict[str, float]:
+    """Measures one call of each component of every sub-network, in emulation on this machine.
+
+    Returns:
+        Sub-network → seconds, the least of a few calls of each component. They compare sub-networks with each other;
+        the device is faster.
+    """
+    samples = load_samples(artifact.folder / MODEL_FOLDER)
+    seconds: dict[str, float] = {}
+    result = {}
+    for network in artifact.manifest.subnetworks:
+        with artifact.executors(power=network.name) as executors:
+            for name, record in artifact.components(network.name).items():
+                if record.name not in seconds:
+                    feeds = cast_feeds(samples[record.name][0], [entry.spec() for entry in record.inputs])
+                    seconds[record.name] = _least_seconds(executors[name], feeds)
+        result[network.name] = sum(seconds[r.name] for r in artifact.components(network.name).values())
+    return result
+
+
+def _least_seconds(executor: Executor, feeds: Feeds) -> float:
+    times = []
+    for _ in range(_TIMED_CALLS):
+        start = time.perf_counter()
+        executor(feeds)
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 @dataclasses.dataclass(frozen=True)

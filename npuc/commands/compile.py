@@ -62,7 +62,7 @@ def compile_command(
     example inputs), a `.pt2` file or an `.onnx` file.
     """
     from npuc.api import compile_model  # imports torch and TVM; `npuc --help` should not
-    from npuc.tables import format_error_table, npu_table, print_agreement
+    from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
 
     console = Console(stderr=True)
     reporter: ProgressReporter = SilentReporter() if quiet else ConsoleReporter(console)
@@ -87,6 +87,8 @@ def compile_command(
     if any(component.npu for component in manifest.components):
         console.print(npu_table(manifest))
     print_agreement(console, manifest)
+    if len(manifest.subnetworks) > 1:
+        console.print(subnetwork_table(manifest))
     console.print(
         f"{output}: {manifest.device.name}, every figure in {output / 'report.html'}", highlight=False
     )

@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from npuc.errors import UsageError
+from npuc.power import FULL
 from npuc.terminal import printable
 
 
@@ -34,6 +35,13 @@ from npuc.terminal import printable
     help="Longest answer, in tokens.",
 )
 @click.option("--reference", is_flag=True, help="Run the reference graphs instead of the binaries.")
+@click.option(
+    "--power",
+    default=FULL,
+    show_default=True,
+    metavar="NAME[:TOKENS],…",
+    help="Sub-network to run, or several in turn: `full:4,low_power` switches after four tokens.",
+)
 def run_command(
     artifact: Path,
     image: Path | None,
@@ -43,6 +51,7 @@ def run_command(
     save: Path | None,
     max_new_tokens: int,
     reference: bool,
+    power: str,
 ) -> None:
     """Runs the binaries of ARTIFACT in emulation and prints the answer as it is generated."""
     from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
@@ -50,7 +59,7 @@ def run_command(
 
     request = make_request(prompt=prompt, image=image, audio=audio, tensors=_tensor_paths(inputs))
     opened = Artifact(artifact)
-    with opened.executors(reference=reference) as executors:
+    with opened.executors(reference=reference, power=power) as executors:
         runner = opened.runner()
         if request.tensors or opened.manifest.family == "generic":
             _report_tensors(runner.generate(executors, request, max_new_tokens).tensors, save)

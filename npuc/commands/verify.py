@@ -14,8 +14,8 @@ from rich.console import Console
 def verify_command(artifact: Path, against: str | None) -> int:
     """Checks ARTIFACT. Exit code 1 where a file was changed or a binary disagrees with its reference."""
     from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
-    from npuc.tables import agreement_table, source_tables
-    from npuc.verify import compare_with_source, verify_binaries
+    from npuc.tables import agreement_table, source_tables, subnetwork_table
+    from npuc.verify import compare_with_source, subnetwork_seconds, verify_binaries
 
     console = Console()
     opened = Artifact(artifact)
@@ -28,6 +28,8 @@ def verify_command(artifact: Path, against: str | None) -> int:
     console.print(agreement_table(agreements))
     for line in explanations:
         console.print(line, highlight=False, markup=False)
+    if len(opened.manifest.subnetworks) > 1:
+        console.print(subnetwork_table(opened.manifest, subnetwork_seconds(opened)))
     passed = all(agreement.passed for agreement in agreements.values())
     if against is not None:
         comparison = compare_with_source(opened, against)

@@ -13,16 +13,22 @@ from targets.registry import find_target
 from targets.target import Lowered
 
 
-def budgets(plan: Plan, device: Device, lowered: Mapping[str, Lowered], folder: Path) -> tuple[Budget, ...]:
+def budgets(
+    plan: Plan,
+    components: Mapping[str, Component],
+    device: Device,
+    lowered: Mapping[str, Lowered],
+    folder: Path,
+) -> tuple[Budget, ...]:
     """Returns memory and flash needs as measured, and speed as an estimate from the device's bandwidth.
 
     Args:
         plan: What runs where.
+        components: Those of the full network.
         device: Gives budgets and bandwidth.
         lowered: Code and arena sizes by segment.
         folder: Of the artifact.
     """
-    components = {name: entry.component for name, entry in plan.components.items()}
     # an NPU's binary holds its weights; only CPU code reads a weights file on the device
     files = {segment.weights for segment in plan.segments if segment.on_cpu}
     weights = sum((folder / path).stat().st_size for path in files)

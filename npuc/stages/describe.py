@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from exporter.program import Component
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
 from npuc.manifest import (
@@ -16,6 +17,7 @@ from npuc.manifest import (
     FileRecord,
     Manifest,
     SegmentRecord,
+    SubnetworkRecord,
     TensorRecord,
 )
 from npuc.recipe import Recipe
@@ -23,12 +25,13 @@ from npuc.report import REPORT_NAME, write_report
 from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.budget import budgets
 from npuc.stages.prepare import Prepared
+from npuc.stages.subnetworks import Nested
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from targets.device import FORMAT_NAMES, Device
 from targets.target import Lowered
 
-SUBNETWORKS = ("full",)
-"""Sub-networks of a program, the largest first."""
+CACHE_VALID = "valid across a switch: all sub-networks have the same keys and values"
+CACHE_LOST = "not valid across a switch: key/value heads were pruned; run the prompt again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Built:
 
 def write_description(built: Built, folder: Path) -> None:
     """Writes `report.html` and, last, `manifest.json` with the checksum of every other file."""
-    limits = budgets(built.plan, built.device, built.lowered, folder)
+    full = _full_components(built)
+    limits = budgets(built.plan, full, built.device, built.lowered, folder)
     manifest = _manifest(built, limits, _files(folder))
     write_report(manifest, folder)
     report = {REPORT_NAME: _file_record(folder / REPORT_NAME)}
@@ -68,12 +72,41 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
         ),
         recipe=built.recipe.model_dump(mode="json"),
         components=tuple(_component(built, plan) for plan in built.plan.components.values()),
-        subnetworks=SUBNETWORKS,
+        subnetworks=tuple(_subnetwork(built, network) for network in built.prepared.subnetworks),
         notes=built.plan.notes,
         format_errors=built.prepared.format_errors,
         budgets=limits,
         files=files,
     )
+
+
+def _full_components(built: Built) -> dict[str, Component]:
+    """Returns the components of the full network; those of the others stand for some of them."""
+    narrowed = {name for network in built.prepared.subnetworks for name in network.components.values()}
+    return {name: entry.component for name, entry in built.plan.components.items() if name not in narrowed}
+
+
+def _subnetwork(built: Built, network: Nested) -> SubnetworkRecord:
+    names = [network.components.get(name, name) for name in _full_components(built)]
+    segments = [segment for name in names for segment in built.plan.components[name].segments]
+    full = _cache(built, {})
+    return SubnetworkRecord(
+        name=network.name,
+        components=network.components,
+        operations=network.operations,
+        operations_share=network.share,
+        bytes_touched=sum(built.lowered[segment.name].weight_bytes for segment in segments),
+        accuracy=network.accuracy,
+        test_requests=network.test_requests,
+        cache=CACHE_VALID if _cache(built, network.components) == full else CACHE_LOST,
+    )
+
+
+def _cache(built: Built, narrowed: Mapping[str, str]) -> set[TensorRecord]:
+    """Returns the tensors of the KV cache that a sub-network's components read."""
+    names = [narrowed.get(name, name) for name in _full_components(built)]
+    specs = [spec for name in names for spec in built.plan.components[name].component.inputs]
+    return {TensorRecord.of(spec) for spec in specs if spec.name.startswith("past_")}
 
 
 def _component(built: Built, plan: ComponentPlan) -> ComponentRecord:

@@ -7,6 +7,7 @@ cache, so that a second device, or a run after an interruption, starts from here
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,14 @@ from npuc.stages.capture import capture_options
 from npuc.stages.distill import StudentSource, data_digest, distill_model, student_remark, write_curves
 from npuc.stages.normalize import normalize_program
 from npuc.stages.observe import record_feeds, spread
+from npuc.stages.prune import Pruned, PruneJob, prune_program, write_curve
 from npuc.stages.qat import QatStage, qat_data_digest
 from npuc.stages.quantize import Quantized, quantize_program
 from npuc.stages.remarks import write_remarks
+from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
 from npuc.version import tool_versions
 from npuc.weights_file import large_initializers, write_weights
+from passes.elastic import lay_out
 from passes.remark import Remark
 
 VERIFICATION_REQUESTS = 2
@@ -68,12 +72,14 @@ class Observed:
         feeds: Component name → inputs of the calibration requests.
         remarks: Component name → remarks of the passes.
         student: What the program was captured from, where a student was distilled.
+        pruned: Its sub-networks, where the recipe asks for any.
     """
 
     program: Program
     feeds: dict[str, list[Feeds]]
     remarks: dict[str, list[Remark]]
     student: StudentSource | None = None
+    pruned: Pruned | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,14 +87,17 @@ class Prepared:
     """A program ready for any device.
 
     Attributes:
-        program: Final graphs; large weights are bound to the weights file.
+        program: Final graphs; large weights are bound to the weights file. Narrowed components of sub-networks are
+            components of their own.
         layers: Component name → format of each layer.
         format_errors: Output error of both FP8 formats by modality.
+        subnetworks: The largest, the full program, first.
     """
 
     program: Program
     layers: dict[str, tuple[LayerRecord, ...]]
     format_errors: tuple[FormatError, ...]
+    subnetworks: tuple[Nested, ...]
 
 
 def prepare(job: PrepareJob, folder: Path) -> Prepared:
@@ -138,9 +147,13 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     if observed.student is not None:
         remarks["student"] = [student_remark(observed.student.record)]
         write_curves(observed.student, folder)
+    if observed.pruned is not None:
+        remarks["subnetworks"] = list(observed.pruned.remarks)
+        lay_out(program, observed.pruned.subnetworks)
+        write_curve(observed.pruned, folder)
     write_remarks(remarks, folder)
-    _write_model(job, program, folder)
-    return _summary(program, quantized)
+    nested = _write_model(job, program, observed.pruned, folder)
+    return _summary(program, quantized, nested)
 
 
 def observe_program(job: PrepareJob, dump: IrDump) -> Observed:
@@ -159,7 +172,11 @@ def observe_program(job: PrepareJob, dump: IrDump) -> Observed:
         advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
     with job.reporter.phase("normalize", len(program.components)) as advance:
         remarks = normalize_program(program, advance, dump)
-    return Observed(program, _observe(job, program), remarks, student)
+    feeds, pruned = _observe(job, program), None
+    if job.recipe.prune is not None:
+        pruned = prune_program(PruneJob(job.model, job.recipe.prune, job.reporter), program, feeds)
+        feeds = _observe(job, program)
+    return Observed(program, feeds, remarks, student, pruned)
 
 
 def _open(job: PrepareJob, student: StudentSource | None) -> Program:
@@ -185,7 +202,9 @@ def _nbytes(feeds: dict[str, list[Feeds]]) -> int:
     return sum(array.nbytes for samples in feeds.values() for feed in samples for array in feed.values())
 
 
-def _write_model(job: PrepareJob, program: Program, folder: Path) -> None:
+def _write_model(
+    job: PrepareJob, program: Program, pruned: Pruned | None, folder: Path
+) -> tuple[Nested, ...]:
     """Writes the weights, the reference graphs beside them, their samples, and the assets."""
     model_folder, assets_folder = folder / MODEL_FOLDER, folder / ASSETS_FOLDER
     model_folder.mkdir()
@@ -194,16 +213,19 @@ def _write_model(job: PrepareJob, program: Program, folder: Path) -> None:
         write_weights(program.components, model_folder, lambda nbytes: advance(1, nbytes))
     for name, component in program.components.items():
         ir.save(component.model, model_folder / f"{name}.onnx")
+    nested = write_subnetworks(program, pruned.subnetworks if pruned is not None else (), model_folder)
     with job.reporter.phase("reference", 1) as advance:
-        executors = {name: OnnxExecutor(model_folder / f"{name}.onnx") for name in program.components}
-        samples = record_feeds(program, executors, spread(program.requests, VERIFICATION_REQUESTS))
+        requests = spread(program.requests, VERIFICATION_REQUESTS)
+        samples = record_subnetwork_feeds(program, nested, requests, model_folder)
         save_samples(samples, model_folder)
+        nested = measure_accuracy(program, nested, job.model, model_folder)
         advance(1, _nbytes(samples))
     for name, content in sorted(program.assets.items()):
         (assets_folder / name).write_bytes(content)
+    return nested
 
 
-def _summary(program: Program, quantized: Quantized) -> dict[str, Any]:
+def _summary(program: Program, quantized: Quantized, nested: Sequence[Nested]) -> dict[str, Any]:
     return {
         "family": program.family,
         "settings": program.settings,
@@ -216,6 +238,7 @@ def _summary(program: Program, quantized: Quantized) -> dict[str, Any]:
             name: [layer.model_dump() for layer in layers] for name, layers in quantized.layers.items()
         },
         "format_errors": [row.model_dump() for row in quantized.format_errors],
+        "subnetworks": [dataclasses.asdict(network) for network in nested],
     }
 
 
@@ -235,6 +258,12 @@ def _load(summary: dict[str, Any], folder: Path) -> Prepared:
         name: tuple(LayerRecord.model_validate(layer) for layer in entries)
         for name, entries in summary["layers"].items()
     }
+    subnetworks = tuple(Nested(**entry) for entry in summary["subnetworks"])
+    for network in subnetworks:
+        layers |= {narrowed: layers[name] for name, narrowed in network.components.items()}
     return Prepared(
-        program, layers, tuple(FormatError.model_validate(row) for row in summary["format_errors"])
+        program,
+        layers,
+        tuple(FormatError.model_validate(row) for row in summary["format_errors"]),
+        subnetworks,
     )

@@ -63,7 +63,7 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     Raises:
         CoverageError: A node runs nowhere.
     """
-    accelerator, choice = job.accelerator, job.choice
+    accelerator, choice = job.accelerator, _choice(job)
     components = job.prepared.program.components
     if accelerator is None or choice.scheme is None:
         return Plan({name: _on_cpu(job, component) for name, component in components.items()}, choice.notes)
@@ -77,6 +77,15 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     ends = _cuts(program, coverages)
     plans = {name: _plan(job, program, coverages[name], ends, folder) for name in components}
     return Plan(plans, choice.notes, accelerator.versions())
+
+
+def _choice(job: SpecializeJob) -> Choice:
+    """Integer formats start from the float program, which has no sub-networks: with those the CPU runs everything."""
+    if len(job.prepared.subnetworks) == 1 or job.choice.scheme in (None, "float16"):
+        return job.choice
+    note = f"sub-networks run on the CPU: on this NPU they would need {job.choice.scheme}, which npuc cannot do yet"
+    job.source.reporter.note(note)
+    return Choice(None, note, (*job.choice.notes, note))
 
 
 def _summary(coverage: Coverage) -> str:

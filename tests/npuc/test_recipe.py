@@ -2,9 +2,8 @@ import json
 
 import pytest
 
-from npuc.errors import RecipeError, StageUnavailableError
+from npuc.errors import RecipeError
 from npuc.recipe import TIERS, Recipe, load_recipe, recipe_schema, tier_recipe
-from npuc.stages.availability import check_stages
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -71,15 +70,30 @@ def test_schema_describes_every_top_level_key():
     assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(("tier", "stage"), [("mid", "prune"), ("low", "distill")])
-def test_tiers_name_the_stage_that_is_absent(tier, stage):
-    with pytest.raises(StageUnavailableError, match=f"`{stage}`") as caught:
-        check_stages(tier_recipe(tier))
-    assert caught.value.exit_code == 3
+def test_mid_tier_has_three_nested_subnetworks():
+    prune = tier_recipe("mid").prune
+    assert [(s.name, s.operations) for s in prune.subnetworks] == [
+        ("full", 1.0),
+        ("balanced", 0.75),
+        ("low_power", 0.5),
+    ]
 
 
-def test_high_tier_needs_no_absent_stage():
-    check_stages(tier_recipe("high"))
+@pytest.mark.parametrize(
+    ("networks", "message"),
+    [
+        ([("small", 0.5)], "first sub-network must be full"),
+        ([("full", 1.0), ("a", 0.5), ("b", 0.75)], "largest to the smallest"),
+        ([("full", 1.0), ("full", 0.5)], "names of their own"),
+        ([("full", 1.0), ("../x", 0.5)], "pattern"),
+    ],
+)
+def test_subnetworks_are_checked(tmp_path, networks, message):
+    path = tmp_path / "own.toml"
+    entries = [f'[[prune.subnetworks]]\nname = "{name}"\noperations = {share}\n' for name, share in networks]
+    path.write_text("\n".join(entries))
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path)
 
 
 def test_float32_base_needs_no_other_key(tmp_path):

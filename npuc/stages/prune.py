@@ -1,0 +1,162 @@
+"""Stage 3b of the mid tier: channels are put in order of importance and nested sub-networks are trained together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from exporter.model_folder import ModelFolder
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Feeds, Program, Request
+from exporter.reference_model.config import MODEL_TYPE
+from exporter.reference_model.training_requests import training_requests
+from exporter.reference_model.transfer import FILE as TRANSFER_FILE
+from exporter.sources.locate import DEMO, demo_folder
+from npuc.progress import ProgressReporter
+from npuc.recipe import Prune
+from npuc.stages.observe import FEEDS_PER_REQUEST, NEW_TOKENS, program_runner
+from passes.elastic import (
+    Subnetwork,
+    elastic_groups,
+    elastic_remarks,
+    order_channels,
+    plan_subnetworks,
+)
+from passes.elastic_training import ElasticOptions, elastic_training_remark, train_elastic
+from passes.pruning.dependencies import Dependencies
+from passes.pruning.dependencies import analyse as analyse_dependencies
+from passes.pruning.importance import Scores, activation_norm
+from passes.pruning.plan import PlanOptions
+from passes.pruning.taylor import taylor
+from passes.remark import Remark
+from passes.training.loss_curve import LossCurve
+from passes.training.recording import Recording, record
+
+CURVE_FOLDER, CURVE_NAME = "training", "subnetworks"
+"""Where the artifact has the loss curve, as JSON, CSV and SVG."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PruneJob:
+    """What to prune.
+
+    Attributes:
+        model: As the user named it.
+        settings: The recipe's section [prune].
+        reporter: Is told about progress.
+    """
+
+    model: str
+    settings: Prune
+    reporter: ProgressReporter
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """What the stage decided.
+
+    Attributes:
+        subnetworks: From the largest to the smallest.
+        remarks: Widths, and what training did.
+        curve: Losses of training; None where the recipe wants no training.
+    """
+
+    subnetworks: tuple[Subnetwork, ...]
+    remarks: tuple[Remark, ...]
+    curve: LossCurve | None
+
+
+def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[Feeds]]) -> Pruned:
+    """Orders and trains a normalised program in place.
+
+    Args:
+        job: What to prune.
+        program: Float graphs.
+        feeds: What its components were fed in calibration.
+
+    Raises:
+        PassError: A share of the operations is out of reach, or training diverged.
+    """
+    settings = job.settings
+    options = PlanOptions(keep_cache=settings.keep_cache, least=settings.least_width)
+    with job.reporter.phase("importance", 1) as advance:
+        dependencies = analyse_dependencies(program)
+        scores = _importance(settings, program, dependencies, feeds)
+        groups = elastic_groups(dependencies, options)
+        advance(1, 0)
+    recordings = _teach(job, program) if settings.steps else []
+    dependencies = order_channels(program, dependencies, groups, scores)
+    ordered = {group.name: np.sort(scores[group.name])[::-1] for group in groups}
+    shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
+    # the groups as they are after ordering: same names, other dimensions
+    by_name = {group.name: group for group in dependencies.groups}
+    groups = [by_name[group.name] for group in groups]
+    subnetworks = plan_subnetworks(dependencies, groups, ordered, shares, options)
+    remarks = elastic_remarks(subnetworks, groups)
+    curve = _train(job, program, dependencies, subnetworks, recordings) if recordings else None
+    if curve is not None:
+        remarks.append(elastic_training_remark(curve, _training(settings)))
+        first, last = remarks[-1].numbers["loss_first"], remarks[-1].numbers["loss_last"]
+        job.reporter.note(f"training of sub-networks: loss {first:.4g} at first, {last:.4g} at last")
+    return Pruned(tuple(subnetworks), tuple(remarks), curve)
+
+
+def _importance(
+    settings: Prune,
+    program: Program,
+    dependencies: Dependencies,
+    feeds: Mapping[str, Sequence[Feeds]],
+) -> dict[str, Scores]:
+    if settings.criterion == "activation_norm":
+        return activation_norm(program, dependencies, feeds)
+    return taylor(program, dependencies, feeds)
+
+
+def _teach(job: PruneJob, program: Program) -> list[Recording]:
+    """Lets the full network answer the requests to train with."""
+    requests = _requests(job, program)
+    executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
+    runner = program_runner(program)
+    recordings = []
+    with job.reporter.phase("teach", len(requests)) as advance:
+        for request in requests:
+            recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST))
+            advance(1, 0)
+    return recordings
+
+
+def _requests(job: PruneJob, program: Program) -> tuple[Request, ...]:
+    """Returns training requests: the model folder's own where it has some, else the calibration requests."""
+    settings = job.settings
+    path = demo_folder() if job.model == DEMO else Path(job.model).expanduser()
+    if program.family == MODEL_TYPE and (path / TRANSFER_FILE).is_file():
+        return training_requests(ModelFolder(path), settings.requests, settings.seed)
+    return tuple(program.requests[: settings.requests])
+
+
+def _training(settings: Prune) -> ElasticOptions:
+    return ElasticOptions(settings.steps, settings.learning_rate, settings.batch_size, settings.seed)
+
+
+def _train(
+    job: PruneJob,
+    program: Program,
+    dependencies: Dependencies,
+    subnetworks: Sequence[Subnetwork],
+    recordings: Sequence[Recording],
+) -> LossCurve:
+    options = _training(job.settings)
+    with job.reporter.phase("train", options.steps) as advance:
+        return train_elastic(
+            program, dependencies, subnetworks, recordings, options, lambda _point: advance(1, 0)
+        )
+
+
+def write_curve(pruned: Pruned, folder: Path) -> None:
+    """Writes the loss curve into the artifact's `training/`, if there was training."""
+    if pruned.curve is not None:
+        (folder / CURVE_FOLDER).mkdir(exist_ok=True)
+        pruned.curve.write(folder / CURVE_FOLDER, CURVE_NAME)

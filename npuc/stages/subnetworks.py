@@ -1,0 +1,139 @@
+"""Writes the graphs of nested sub-networks beside the full ones and measures what they answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Feeds, Program, Request
+from exporter.reference_model.config import MODEL_TYPE
+from exporter.reference_model.dataset import load_requests
+from exporter.reference_model.splits import Split
+from exporter.sources.locate import DEMO, demo_folder
+from npuc.power import FULL
+from npuc.stages.observe import program_runner, record_feeds
+from passes.elastic import Subnetwork, derive
+from passes.pruning.dependencies import analyse
+from passes.pruning.plan import operations
+
+_ANSWER_TOKENS = 4
+_TEST_REQUESTS = 120
+"""Requests of a test set that are asked: a minute of a compile; a benchmark asks all of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Nested:
+    """One sub-network of a written program.
+
+    Attributes:
+        name: As the recipe has it.
+        components: Component of the full program → component that stands for it, for those that are narrowed.
+        operations: Multiply-accumulates, one call of each component.
+        share: Of the full network's operations.
+        accuracy: Share of exactly right answers of the reference graphs on requests of the family's test set, if it
+            has one.
+        test_requests: Requests it was measured on.
+    """
+
+    name: str
+    components: dict[str, str]
+    operations: int
+    share: float
+    accuracy: float | None = None
+    test_requests: int = 0
+
+
+def write_subnetworks(
+    program: Program, subnetworks: Sequence[Subnetwork], folder: Path
+) -> tuple[Nested, ...]:
+    """Derives the graphs of sub-networks, saves them, and adds them to the program's components.
+
+    Args:
+        program: Laid out; its weights lie in `folder`. Components are added in place.
+        subnetworks: From the largest to the smallest; none for a program without.
+        folder: Of the graphs.
+
+    Returns:
+        One entry a sub-network; the full network alone where there are none.
+    """
+    full = dataclasses.replace(program, components=dict(program.components))
+    total = operations(analyse(full))
+    result = []
+    for subnetwork in subnetworks or (Subnetwork(FULL, {}, 1.0),):
+        narrowed = derive(full, subnetwork) if subnetwork.widths else {}
+        for component in narrowed.values():
+            ir.save(component.model, folder / f"{component.name}.onnx")
+            program.components[component.name] = component
+        names = {name: component.name for name, component in narrowed.items()}
+        count = round(total * subnetwork.share)
+        result.append(Nested(subnetwork.name, names, count, subnetwork.share))
+    return tuple(result)
+
+
+def record_subnetwork_feeds(
+    program: Program, nested: Sequence[Nested], requests: Sequence[Request], folder: Path
+) -> dict[str, list[Feeds]]:
+    """Runs requests through every sub-network and returns what each component was fed.
+
+    Args:
+        program: With the components of all sub-networks.
+        nested: From `write_subnetworks`.
+        requests: At least one.
+        folder: Of the graphs.
+    """
+    feeds: dict[str, list[Feeds]] = {}
+    for network in nested:
+        recorded = record_feeds(program, _executors(program, nested, network, folder), requests)
+        feeds |= {network.components.get(name, name): samples for name, samples in recorded.items()} | feeds
+    return feeds
+
+
+def measure_accuracy(
+    program: Program, nested: Sequence[Nested], model: str, folder: Path
+) -> tuple[Nested, ...]:
+    """Asks every sub-network the test set of the model's family, where it has one.
+
+    Args:
+        program: With the components of all sub-networks.
+        nested: From `write_subnetworks`.
+        model: As the user named it; a folder may hold a test set.
+        folder: Of the graphs.
+    """
+    requests = _test_requests(program, model) if len(nested) > 1 else []
+    if not requests:
+        return tuple(nested)
+    runner = program_runner(program)
+    measured = []
+    for network in nested:
+        executors = _executors(program, nested, network, folder)
+        right = [
+            runner.generate(executors, request, _ANSWER_TOKENS).text == request.answer for request in requests
+        ]
+        accuracy = round(sum(right) / len(right), 4)
+        measured.append(dataclasses.replace(network, accuracy=accuracy, test_requests=len(requests)))
+    return tuple(measured)
+
+
+def _executors(
+    program: Program, nested: Sequence[Nested], network: Nested, folder: Path
+) -> dict[str, OnnxExecutor]:
+    variants = {name for other in nested for name in other.components.values()}
+    return {
+        name: OnnxExecutor(folder / f"{network.components.get(name, name)}.onnx")
+        for name in program.components
+        if name not in variants
+    }
+
+
+def _test_requests(program: Program, model: str) -> list[Request]:
+    folder = demo_folder() if model == DEMO else Path(model).expanduser()
+    if program.family != MODEL_TYPE or not (folder / f"{Split.TEST}.json").is_file():
+        return []
+    requests = load_requests(Split.TEST, folder)
+    chosen = np.random.default_rng(0).permutation(len(requests))[:_TEST_REQUESTS]
+    return [requests[int(index)] for index in sorted(chosen)]

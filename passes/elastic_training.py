@@ -1,0 +1,198 @@
+"""Trains a network and its nested sub-networks together, so that one set of weights serves all of them.
+
+Each step runs the full network, the smallest one and one in between (the sandwich rule of Yu and Huang, arXiv
+1903.05134) and pulls all of them towards what the full network answered before training: self-distillation, which needs
+no labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from exporter.program import Program
+from passes.elastic import Subnetwork
+from passes.pruning.cut import axis_indices
+from passes.pruning.dependencies import Dependencies
+from passes.qat import distillation_losses
+from passes.remark import Remark
+from passes.training.batches import ShuffledStream
+from passes.training.loss_curve import LossCurve, LossPoint
+from passes.training.options import TrainingOptions
+from passes.training.program import TorchProgram
+from passes.training.recording import Recording
+from passes.training.replay import Replayed, replay
+from passes.training.trainer import Trainer
+from passes.training.write_back import write_back_program
+
+Widths = Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class ElasticOptions:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: Updates of the weights; 0 leaves them.
+        learning_rate: Highest; reached after a twentieth of the steps, then half a cosine down to zero.
+        batch_size: Requests in a step; fewer where there are fewer.
+        seed: Of the order of requests and of the widths in between.
+    """
+
+    steps: int = 200
+    learning_rate: float = 1e-3
+    batch_size: int = 16
+    seed: int = 0
+
+
+class ElasticProgram(nn.Module):
+    """A program as torch modules that can compute any of its sub-networks.
+
+    Channels that a sub-network lacks are silenced where they are read: those rows of the reading weights are zero.
+
+    Args:
+        program: Float graphs with ordered channels.
+        dependencies: Of that program.
+    """
+
+    def __init__(self, program: Program, dependencies: Dependencies) -> None:
+        super().__init__()
+        self.program = TorchProgram(program)
+        self._dependencies = dependencies
+        weights = self.program.named_weights()
+        paths = {id(parameter): path for path, parameter in self.program.named_parameters()}
+        self._paths = {name: paths[id(parameter)] for name, parameter in weights.items()}
+        self._weights = weights
+
+    def forward(self, batch: Sequence[Recording], widths: Widths) -> dict[str, Replayed]:
+        """Computes recorded requests with some groups narrowed to their first channels.
+
+        Args:
+            batch: From `passes.training.recording.record`.
+            widths: Group name → channels.
+        """
+        masked = {self._paths[name]: self._weights[name] * mask for name, mask in self._masks(widths).items()}
+        replayed: dict[str, Replayed] = functional_call(_Replay(self.program), _prefixed(masked), (batch,))
+        return replayed
+
+    def _masks(self, widths: Widths) -> dict[str, Tensor]:
+        """Returns, for each weight that reads a narrowed group, ones for the channels that are left."""
+        dependencies = self._dependencies
+        masks: dict[str, Tensor] = {}
+        for group in dependencies.groups:
+            if group.name not in widths:
+                continue
+            kept = {group.dimension: np.arange(widths[group.name])}
+            for product in dependencies.products:
+                if group.dimension not in product.inputs or product.weight in masks:
+                    continue
+                weight = self._weights[product.weight]
+                mask = torch.zeros(weight.shape[product.input_axis], device=weight.device)
+                mask[torch.from_numpy(axis_indices(dependencies, product.inputs, kept))] = 1.0
+                shape = [1] * weight.ndim
+                shape[product.input_axis] = -1
+                masks[product.weight] = mask.reshape(shape)
+        return masks
+
+
+class _Replay(nn.Module):
+    """`replay` as a module's forward pass, for `functional_call`."""
+
+    def __init__(self, program: TorchProgram) -> None:
+        super().__init__()
+        self.program = program
+
+    def forward(self, batch: Sequence[Recording]) -> dict[str, Replayed]:
+        """Recordings → replayed calls."""
+        return replay(self.program, batch)
+
+
+def train_elastic(
+    program: Program,
+    dependencies: Dependencies,
+    subnetworks: Sequence[Subnetwork],
+    recordings: Sequence[Recording],
+    options: ElasticOptions,
+    on_step: Callable[[LossPoint], None] | None = None,
+) -> LossCurve:
+    """Trains a program whose channels are ordered; its graphs get the new weights in place.
+
+    Args:
+        program: Float graphs.
+        dependencies: Of that program.
+        subnetworks: From `plan_subnetworks`, the largest first.
+        recordings: Requests that the program answered before training.
+        options: How long and how fast.
+        on_step: Called after each step.
+
+    Returns:
+        Losses of `passes.qat.distillation_losses`, their mean over the networks of a step.
+
+    Raises:
+        TrainingError: There are no recordings, or training diverged.
+        PassError: An operator has no rule.
+    """
+    module = ElasticProgram(program, dependencies)
+    sizes = {group.name: group.size for group in dependencies.groups}
+
+    def loss(batch: Sequence[Recording]) -> dict[str, Tensor]:
+        terms: dict[str, list[Tensor]] = {}
+        chosen = _sandwich(subnetworks, sizes)
+        for widths in chosen:
+            for name, value in distillation_losses(module(batch, widths)).items():
+                terms.setdefault(name, []).append(value)
+        return {name: torch.stack(values).mean() for name, values in terms.items()}
+
+    batch_size = min(options.batch_size, max(1, len(recordings)))
+    curve = Trainer(
+        module,
+        loss,
+        ShuffledStream(recordings, lambda chosen, _: chosen, batch_size, options.seed),
+        TrainingOptions(
+            steps=options.steps,
+            learning_rate=options.learning_rate,
+            warmup_steps=options.steps // 20,
+            weight_decay=0.0,
+            seed=options.seed,
+        ),
+        on_step,
+    ).run()
+    write_back_program(program, module.program)
+    return curve
+
+
+def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark:
+    """States what training did: mean losses of its first and of its last tenth."""
+    steps = len(curve.points)
+    tenth = max(1, steps // 10)
+    numbers = {
+        "steps": float(steps),
+        "learning_rate": options.learning_rate,
+        "loss_first": curve.mean(1, tenth),
+        "loss_last": curve.mean(steps - tenth + 1, steps),
+    }
+    why = "full and narrowed networks trained together towards the answers of the full one"
+    return Remark("ElasticTraining", "program", "", "weights trained", why, numbers)
+
+
+def _sandwich(subnetworks: Sequence[Subnetwork], sizes: Mapping[str, int]) -> list[Widths]:
+    """Returns the full network, the smallest one, and one in between: a named one or one of random widths."""
+    smallest = subnetworks[-1].widths
+    between = [subnetwork.widths for subnetwork in subnetworks[:-1] if subnetwork.widths]
+    pick = int(torch.randint(0, len(between) + 1, ()))
+    if pick < len(between):
+        third: Widths = between[pick]
+    else:
+        third = {
+            name: int(torch.randint(width, sizes[name] + 1, ())) for name, width in sorted(smallest.items())
+        }
+    return [{}, smallest, third]
+
+
+def _prefixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"program.{name}": tensor for name, tensor in tensors.items()}

@@ -1,0 +1,68 @@
+"""Schedules of sub-networks and the switch between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from npuc.errors import UsageError
+from npuc.power import PowerSchedule, PowerSwitch
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("low_power", ["low_power"] * 4),
+        ("full:2,low_power", ["full", "full", "low_power", "low_power"]),
+        ("full:1, balanced:2, low_power", ["full", "balanced", "balanced", "low_power"]),
+        ("low_power:1", ["low_power"] * 4),
+    ],
+)
+def test_schedule_names_the_network_of_each_token(text, expected):
+    schedule = PowerSchedule.parse(text)
+    assert [schedule.name_at(token) for token in range(4)] == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "full:", "full:0", "full:x,low_power", "full,low_power", ":3", "full:-1"]
+)
+def test_what_is_no_schedule_is_refused(text):
+    with pytest.raises(UsageError, match="not a power schedule"):
+        PowerSchedule.parse(text)
+
+
+def test_an_unknown_subnetwork_is_refused():
+    with pytest.raises(UsageError, match="no sub-network turbo"):
+        PowerSchedule.parse("turbo").check(["full", "low_power"])
+
+
+def networks(calls):
+    def executor(network, component):
+        def call(feeds):
+            calls.append((network, component))
+            return {"y": np.zeros(1)}
+
+        return call
+
+    return {n: {c: executor(n, c) for c in ("encoder", "prefill", "decode")} for n in ("full", "low_power")}
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        # without a prefill the first decode step computes token 0
+        ({"encoder": "fusion", "decode": "decode"}, ["full", "full", "low_power"]),
+        # with one, the prefill does
+        ({"encoder": "fusion", "prefill": "prefill", "decode": "decode"}, ["full", "low_power", "low_power"]),
+    ],
+)
+def test_the_switch_happens_between_tokens(roles, expected):
+    calls = []
+    switch = PowerSwitch(networks(calls), roles, PowerSchedule.parse("full:2,low_power"))
+    for name in roles:
+        if name != "decode":
+            switch.executors[name]({})
+    for _ in range(3):
+        switch.executors["decode"]({})
+    assert [network for network, component in calls if component == "decode"] == expected == switch.used
+    assert all(network == "full" for network, component in calls if component != "decode")
