@@ -133,11 +133,14 @@ def distill(
     stream = student.family.stream(
         folder, options.data, options.batch_size, options.training.seed, options.shapes
     )
-    before = agreement(student, teacher_task, folder, options)
+    before = agreement(student, student.task, teacher_task, folder, options)
     curve = train_student(student, teacher_task, stream, options, on_step)
-    after = agreement(student, teacher_task, folder, options)
-    record = _record(folder, student, options, curve, {"before": before, "after": after})
     tensors = _whole_tensors(student.task)
+    # the trained parameters may be divided over processes: measure a whole student
+    trained = student.family.build(student.config, folder, options.shapes)
+    trained.load(lambda name: tensors[name].numpy())
+    after = agreement(student, trained.to(device), teacher_task, folder, options)
+    record = _record(folder, student, options, curve, {"before": before, "after": after})
     if current_processes().is_main:
         write_student(folder, output, student.config, tensors, record)
         curve.write(output, CURVE_NAME)
@@ -199,16 +202,18 @@ def train_student(
 
 
 @torch.no_grad()
-def agreement(student: Student, teacher: Task, folder: ModelFolder, options: DistillOptions) -> float:
+def agreement(
+    student: Student, task: Task, teacher: Task, folder: ModelFolder, options: DistillOptions
+) -> float:
     """Returns the share of rows for which student and teacher prefer the same token, on batches of another seed."""
     seed = options.training.seed + _HELD_OUT_SEED
     stream = student.family.stream(folder, options.data, options.batch_size, seed, options.shapes)
-    student.task.eval()
+    task.eval()
     device = next(teacher.parameters()).device
     equal = total = 0
     for batch in itertools.islice(iter(stream), options.held_out):
         moved = to_device(batch, device)
-        same = student.task(moved).logits.argmax(-1) == teacher(moved).logits.argmax(-1)
+        same = task(moved).logits.argmax(-1) == teacher(moved).logits.argmax(-1)
         equal, total = equal + int(same.sum()), total + same.numel()
     return equal / max(1, total)
 
@@ -251,9 +256,11 @@ def _adapted(options: DistillOptions, family: StudentFamily) -> DistillOptions:
     training, batch_size = options.training, options.batch_size
     if not training.learning_rate:
         training = dataclasses.replace(training, learning_rate=family.learning_rate)
-    if family.one_by_one:
-        training = dataclasses.replace(training, accumulation=training.accumulation * batch_size)
-        batch_size = 1
+    parts = batch_size if family.one_by_one else current_processes().count
+    if parts > 1:
+        # a step's examples are dealt out as smaller batches
+        training = dataclasses.replace(training, accumulation=training.accumulation * parts)
+        batch_size = max(1, batch_size // parts)
     return dataclasses.replace(options, training=training, batch_size=batch_size)
 
 
