@@ -36,8 +36,10 @@ from exporter.reference_model.preprocessor import Preprocessor
 from exporter.reference_model.splits import Split
 from exporter.reference_model.training import build_model
 from exporter.sources.locate import demo_folder
-from passes.distill import DistillOptions, Student, prepare_student, train_student
+from passes.distill import train_student
 from passes.distillation.objective import LossWeights
+from passes.distillation.options import DistillOptions
+from passes.distillation.student import Student, prepare_student
 from passes.distillation.task import Task
 from passes.training.options import TrainingOptions
 

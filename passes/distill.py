@@ -4,102 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import onnx_ir as ir
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from exporter.model_folder import ModelFolder
-from exporter.options import CaptureOptions
-from exporter.weights import INDEX_FILE, SINGLE_FILE, Checkpoint
 from passes.distillation.families import StudentFamily, student_family
-from passes.distillation.initialise import initialise_student
-from passes.distillation.layout import Layout
-from passes.distillation.objective import LossWeights, Objective, layer_pairs, make_projections, stack_of
-from passes.distillation.selection import EVERYWHERE, Read, Selection, select, weight_norms
-from passes.distillation.solve import Solution, solve, wished_params
+from passes.distillation.objective import Objective, layer_pairs, make_projections, stack_of
+from passes.distillation.options import DistillOptions
+from passes.distillation.selection import EVERYWHERE
+from passes.distillation.student import Student, prepare_student
+from passes.distillation.student_folder import write_student
 from passes.distillation.task import Task
 from passes.distillation.teacher import CachedTeacher, OnlineTeacher, Teacher
 from passes.training.batches import to_device
 from passes.training.distributed import current_processes, gathered
 from passes.training.loss_curve import LossCurve, LossPoint
-from passes.training.options import TrainingOptions
 from passes.training.trainer import Trainer
-
-RECORD_FILE = "distillation.json"
-"""Beside the student's config.json: where the student comes from."""
 
 CURVE_NAME = "distillation_loss"
 """Stem of the loss curve's files."""
 
-_COPIED_BYTES = 64 << 20
-_WEIGHT_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".onnx", ".pkl", ".gguf", ".h5"})
 _HELD_OUT_SEED = 1 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class DistillOptions:
-    """How to distil.
-
-    Attributes:
-        training: Steps, learning rate (0 stands for the family's), precision, checkpoints.
-        params: Size of the student: `1.0B`, `300M` or `25%`.
-        largest_share: The student never has more than this share of the teacher's parameters.
-        vision_share: Share of the vision tower in the student's parameters, where it is a part of its own; default:
-            as in the teacher.
-        weights: Of the losses.
-        temperature: Of the logits.
-        data: Training data; default: what the model folder itself allows.
-        batch_size: Examples in a batch.
-        cache: Folder for the teacher's outputs; default: they are computed for every batch.
-        top_logits: Logits of each row that are cached; 0 for all.
-        held_out: Batches the agreement with the teacher is measured on.
-        shapes: Of pictures and sequences.
-    """
-
-    training: TrainingOptions
-    params: str = "25%"
-    largest_share: float = 0.25
-    vision_share: float | None = None
-    weights: LossWeights = dataclasses.field(default_factory=LossWeights)
-    temperature: float = 2.0
-    data: Path | None = None
-    batch_size: int = 16
-    cache: Path | None = None
-    top_logits: int = 0
-    held_out: int = 8
-    shapes: CaptureOptions = dataclasses.field(default_factory=CaptureOptions)
-
-
-@dataclasses.dataclass(frozen=True)
-class Student:
-    """A student before it has learned anything.
-
-    Attributes:
-        family: Builds tasks and opens data.
-        layout: Of the teacher.
-        solution: The student's dimensions.
-        selection: What of the teacher it began as.
-        config: Content of its config.json.
-        task: With the cut weights.
-        read: Gives the teacher's tensors.
-    """
-
-    family: StudentFamily
-    layout: Layout
-    solution: Solution
-    selection: Selection
-    config: dict[str, Any]
-    task: Task
-    read: Read
 
 
 def distill(
@@ -148,30 +77,6 @@ def distill(
     return record
 
 
-def prepare_student(folder: ModelFolder, options: DistillOptions) -> Student:
-    """Solves the student's dimensions and cuts the teacher down to them.
-
-    Raises:
-        DiagnosticError: The family cannot be distilled, or no student has the wished size.
-    """
-    family = student_family(folder.config)
-    layout = family.layout(folder.config)
-    wished = wished_params(options.params, layout.count(), options.largest_share)
-    named = {"vision": options.vision_share} if options.vision_share is not None else {}
-    known = {part.name for part in layout.parts}
-    shares = {name: share for name, share in named.items() if name in known}
-    solution = solve(layout, wished, shares)
-    read = checkpoint_reader(folder)
-    selection = select(
-        layout, solution.dimensions, weight_norms(layout, read), required=family.required(folder.config)
-    )
-    config = layout.configured(solution.dimensions, selection.layers)
-    task = family.build(config, folder, options.shapes)
-    tensors = dict(initialise_student(layout, solution.dimensions, selection, read))
-    task.load(tensors.__getitem__)
-    return Student(family, layout, solution, selection, config, task, read)
-
-
 def train_student(
     student: Student,
     teacher: Task,
@@ -216,39 +121,6 @@ def agreement(
         same = task(moved).logits.argmax(-1) == teacher(moved).logits.argmax(-1)
         equal, total = equal + int(same.sum()), total + same.numel()
     return equal / max(1, total)
-
-
-def checkpoint_reader(folder: ModelFolder) -> Read:
-    """Returns a function that reads one tensor of a folder as float32."""
-    checkpoint = Checkpoint(folder)
-
-    def read(name: str) -> npt.NDArray[np.float32]:
-        shape = checkpoint.stored(name).shape
-        values: npt.NDArray[np.float32] = checkpoint.tensor(name, ir.DataType.FLOAT, shape).numpy()
-        return values
-
-    return read
-
-
-def write_student(
-    teacher: ModelFolder,
-    output: Path,
-    config: Mapping[str, Any],
-    tensors: Mapping[str, torch.Tensor],
-    record: Mapping[str, Any],
-) -> None:
-    """Writes a model folder: weights and configuration of the student, everything else as the teacher has it."""
-    output.mkdir(parents=True, exist_ok=True)
-    own = {*Checkpoint(teacher).files, SINGLE_FILE, INDEX_FILE, "config.json", RECORD_FILE}
-    for path in sorted(teacher.path.iterdir()):
-        if path.name in own or path.suffix in _WEIGHT_SUFFIXES or not path.is_file():
-            continue
-        source = teacher.file(path.name)
-        if source.stat().st_size <= _COPIED_BYTES:
-            shutil.copyfile(source, output / path.name)
-    save_file(dict(tensors), output / SINGLE_FILE, metadata={"format": "pt"})
-    (output / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    (output / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _adapted(options: DistillOptions, family: StudentFamily) -> DistillOptions:

@@ -18,8 +18,10 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Distill, Recipe
 from npuc.stages.capture import capture_options
 from npuc.version import tool_versions
-from passes.distill import CURVE_NAME, RECORD_FILE, DistillOptions, distill
+from passes.distill import CURVE_NAME, distill
 from passes.distillation.objective import LossWeights
+from passes.distillation.options import DistillOptions
+from passes.distillation.student_folder import RECORD_FILE
 from passes.remark import Remark
 from passes.training.options import TrainingOptions
 

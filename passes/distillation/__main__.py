@@ -10,8 +10,9 @@ import click
 
 from exporter.errors import DiagnosticError
 from exporter.options import CaptureOptions
-from passes.distill import DistillOptions, distill
+from passes.distill import distill
 from passes.distillation.objective import LossWeights
+from passes.distillation.options import DistillOptions
 from passes.training.distributed import joined_processes
 from passes.training.loss_curve import LossPoint
 from passes.training.options import Precision, TrainingOptions

@@ -12,9 +12,12 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.options import CaptureOptions
 from exporter.sources import open_source
 from exporter.sources.locate import demo_folder
-from passes.distill import RECORD_FILE, DistillOptions, checkpoint_reader, distill
+from passes.distill import distill
 from passes.distillation.objective import LossWeights
+from passes.distillation.options import DistillOptions
 from passes.distillation.qwen3_vl_task import build_task, qwen3_vl_stream
+from passes.distillation.student import checkpoint_reader
+from passes.distillation.student_folder import RECORD_FILE
 from passes.training.errors import TrainingError
 from passes.training.options import TrainingOptions
 from tests.tiny_qwen3_vl import build

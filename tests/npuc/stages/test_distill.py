@@ -10,7 +10,7 @@ from npuc.progress import SilentReporter
 from npuc.recipe import Recipe
 from npuc.stages.capture import capture_options
 from npuc.stages.distill import data_digest, distill_model, student_remark, write_curves
-from passes.distill import RECORD_FILE
+from passes.distillation.student_folder import RECORD_FILE
 
 RECIPE = Recipe.model_validate({"name": "quick", "distill": {"params": "1.0B", "steps": 1, "batch_size": 2}})
 

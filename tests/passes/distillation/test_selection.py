@@ -5,10 +5,10 @@ import pytest
 
 from exporter.model_folder import ModelFolder
 from exporter.sources.locate import demo_folder
-from passes.distill import checkpoint_reader
 from passes.distillation.families import student_family
 from passes.distillation.initialise import initialise_student
 from passes.distillation.selection import EVERYWHERE, _layers, select, weight_norms
+from passes.distillation.student import checkpoint_reader
 
 
 @pytest.fixture(scope="module")
