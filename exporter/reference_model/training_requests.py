@@ -11,6 +11,7 @@ from exporter.model_folder import ModelFolder
 from exporter.program import Request
 from exporter.reference_model.augmentation import vary_clip, warp_digit
 from exporter.reference_model.examples import draw_examples
+from exporter.reference_model.preprocessor import REFERENCE_LOG_MEL
 from exporter.reference_model.speech import SAMPLE_RATE
 from exporter.reference_model.splits import Split
 from exporter.reference_model.transfer import load_transfer
@@ -37,7 +38,7 @@ def training_requests(folder: ModelFolder, count: int, seed: int) -> tuple[Reque
         Request(
             prompt=example.question,
             image=Image.fromarray(example.image),
-            audio=vary_clip(example.samples, rng),
+            audio=vary_clip(example.samples, rng)[: REFERENCE_LOG_MEL.max_samples],
             sample_rate=SAMPLE_RATE,
             answer=example.answer,
         )
