@@ -11,7 +11,7 @@ from npuc.doctor import Check, run_checks
 
 @click.command("doctor", short_help="Say what this machine lacks, and the command that mends it.")
 def doctor_command() -> int:
-    """Checks Python packages, emulators, vendors' tools, compiler, disk space. Exit code 4 where something is missing."""
+    """Checks packages, emulators, vendors' tools, compiler, disk space. Exit code 4 where something is missing."""
     checks = run_checks()
     Console().print(_table(checks))
     return 0 if all(check.ok for check in checks) else 4
