@@ -8,14 +8,14 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.program import Array
-from targets.errors import TargetError
-from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
+from targets.snapdragon.hexagon.fixed_point import HEADROOM, fixed_point_scale
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.context import NodeContext
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import (
     optional_input,
     pair,
+    read_values,
     read_weight,
     refused,
     required_input,
@@ -36,6 +36,8 @@ def convert_convolution(
         raise refused(node, "a batch, groups, or three dimensions")
     if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         raise refused(node, "auto_pad")
+    if not _is_per_output(weight, 0):
+        raise refused(node, "a weight with scales that are not of its output channels")
     spatial = weight.codes.ndim - 2
     strides = pair(node.attributes.get_ints("strides", [1] * spatial), 1)
     dilations = pair(node.attributes.get_ints("dilations", [1] * spatial), 1)
@@ -44,7 +46,7 @@ def convert_convolution(
     weights = weight.codes.reshape(*weight.codes.shape[:2], *pair(weight.codes.shape[2:], 1))
     result = dataclasses.replace(output, channel_axis=1)
     factors = _factors(weight, source, result)
-    bias = _bias(optional_input(node, 2), weights, weight, source)
+    bias = _bias(node, optional_input(node, 2), weights, weight, source)
     scale = fixed_point_scale(factors)
     padding = (top, left, bottom, right)
     context.add(
@@ -62,26 +64,25 @@ def convert_product(
     bias = optional_input(node, 2)
     if node.op_type == "Gemm" and not _is_default_gemm(node):
         raise refused(node, "transA, alpha or beta")
-    weight = read_weight(node, 1)
-    transposed = node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1
-    if weight.codes.ndim != 2 or (weight.scale.size > 1 and weight.axis != (0 if transposed else 1)):
-        raise refused(node, "a weight that is not a matrix with scales of its output channels")
-    return _dense(context, node, (weight, transposed, bias), output, minimum)
+    return _dense(context, node, bias, output, minimum)
 
 
 def _dense(
     context: NodeContext,
     node: ir.Node,
-    operands: tuple[qdq.Constant, bool, ir.Value | None],
+    bias: ir.Value | None,
     output: QuantizedTensor,
     minimum: int,
 ) -> QuantizedTensor:
-    weight, transposed, bias = operands
+    weight = read_weight(node, 1)
+    transposed = node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1
+    if weight.codes.ndim != 2 or not _is_per_output(weight, 0 if transposed else 1):
+        raise refused(node, "a weight that is not a matrix with scales of its output channels")
     source = context.tensor(required_input(node, 0), -1)
     matrix = weight.codes if transposed else weight.codes.T
     weights = np.ascontiguousarray(matrix)[:, :, None, None]
     scale = fixed_point_scale(_factors(weight, source, output))
-    total = _bias(bias, weights, weight, source)
+    total = _bias(node, bias, weights, weight, source)
     context.add(Convolution(node_name(node), source, output, weights, total, scale, minimum=minimum))
     return output
 
@@ -94,11 +95,15 @@ def convert_sum(
         producer = required_input(node, index).producer()
         if producer is not None and producer.op_type == "MatMul":
             bias = required_input(node, 1 - index)
-            return _dense(context, producer, (read_weight(producer, 1), False, bias), output, minimum)
+            return _dense(context, producer, bias, output, minimum)
     left, right = same_axis(context, node, output)
     result = dataclasses.replace(output, channel_axis=left.channel_axis)
     context.add(Addition(node_name(node), left, right, result, minimum))
     return result
+
+
+def _is_per_output(weight: qdq.Constant, axis: int) -> bool:
+    return weight.scale.size == 1 or weight.axis == axis
 
 
 def _factors(weight: qdq.Constant, source: QuantizedTensor, output: QuantizedTensor) -> Array:
@@ -106,17 +111,17 @@ def _factors(weight: qdq.Constant, source: QuantizedTensor, output: QuantizedTen
     return factors
 
 
-def _bias(value: ir.Value | None, weights: Array, weight: qdq.Constant, source: QuantizedTensor) -> Array:
+def _bias(
+    node: ir.Node, value: ir.Value | None, weights: Array, weight: qdq.Constant, source: QuantizedTensor
+) -> Array:
     """The bias in units of the accumulator, with the input's zero point folded in."""
-    folded = -source.zero_point * weights.astype(np.int64).sum(axis=(1, 2, 3))
-    if value is None:
-        unbiased: Array = folded.astype(np.int32)
-        return unbiased
-    constant = qdq.read_constant(value)
-    if constant is None:
-        raise TargetError("a bias is not a constant", where=value.name or "", remedy="run the node elsewhere")
-    units = np.rint(constant.values.reshape(-1) / (weight.scale * source.scale))
-    total: Array = (units.astype(np.int64) + folded).astype(np.int32)
+    units: Array = np.zeros(len(weights))
+    if value is not None:
+        units = np.rint(read_values(node, value) / (weight.scale * source.scale))
+    folded = units - source.zero_point * weights.astype(np.int64).sum(axis=(1, 2, 3))
+    if np.abs(folded).max() >= HEADROOM:
+        raise refused(node, "a bias that does not fit into the accumulator")
+    total: Array = folded.astype(np.int32)
     return total
 
 

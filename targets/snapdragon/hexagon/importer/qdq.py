@@ -75,13 +75,17 @@ def parameters(node: ir.Node) -> tuple[Array, Array]:
     """(scale float64 [n], zero point int64 [n]) of a QuantizeLinear or DequantizeLinear.
 
     Raises:
-        TargetError: They are not constants.
+        TargetError: They are not constants, or a scale is not positive.
     """
     scale = constant_array(node.inputs[1])
     given = node.inputs[2] if len(node.inputs) > 2 else None
     zero_point = np.zeros(1, np.int64) if given is None else constant_array(given)
     if scale is None or zero_point is None:
         raise TargetError("a scale or zero point is not a constant", where=node_name(node))
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise TargetError(
+            "a scale is not a positive number", where=node_name(node), received=str(scale.min())
+        )
     return scale.astype(np.float64).reshape(-1), zero_point.astype(np.int64).reshape(-1)
 
 

@@ -52,7 +52,7 @@ class LayerNorm:
         """Checks the ranges.
 
         Raises:
-            TargetError: A row is too long or a gain too large.
+            TargetError: A row is too long, a gain too large, or epsilon out of proportion.
         """
         if not 1 < self.source.channels <= MAX_CHANNELS:
             raise TargetError(
@@ -60,6 +60,13 @@ class LayerNorm:
                 where=self.name,
                 received=f"{self.source.channels} channels",
                 remedy=f"normalise over 2 to {MAX_CHANNELS} channels",
+            )
+        if self.scaled_epsilon > (LEVELS * self.source.channels) ** 2:
+            raise TargetError(
+                "the epsilon of a layer norm is larger than any variance of its input",
+                where=self.name,
+                received=f"{self.epsilon:g} at scale {self.source.scale:g}",
+                remedy="calibrate the input's scale again",
             )
         largest = int(np.ceil(np.sqrt(self.source.channels))) << NORMAL_BITS
         self.scale.require_headroom(largest, self.name)

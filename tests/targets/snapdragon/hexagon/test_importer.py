@@ -91,6 +91,22 @@ def test_a_graph_with_float_arithmetic_is_an_error(body, fault):
         import_integer_program(component)
 
 
+@pytest.mark.parametrize(
+    ("weight", "axis", "bias", "fault"),
+    [
+        (np.full(4, 0.1, np.float32), 0, np.zeros(4, np.float32), "scales of its output channels"),
+        (np.full(4, 0.1, np.float32), 1, np.full(4, 1e9, np.float32), "does not fit"),
+        (np.zeros(4, np.float32), 1, np.zeros(4, np.float32), "not a positive number"),
+    ],
+)
+def test_products_outside_the_kernels_range_are_errors(weight, axis, bias, fault):
+    tensors = {"w": np.ones((4, 4), np.int8), "ws": weight, "b": bias} | STEPS
+    body = f"{BEFORE} d = DequantizeLinear<axis={axis}>(w, ws)  p = MatMul(xd, d)  v = Add(p, b) {AFTER}"
+    component = make_component(f"(float[4,4] x) => (float[4,4] y) {{ {body} }}", tensors)
+    with pytest.raises(TargetError, match=fault):
+        import_integer_program(component)
+
+
 def test_a_weight_with_a_zero_point_is_an_error():
     weights = {"w": np.ones((4, 4), np.int8), "s": SCALE, "z": ZERO, "one": np.asarray(1, np.int8)}
     body = f"{BEFORE} d = DequantizeLinear(w, s, one)  v = MatMul(xd, d) {AFTER}"
