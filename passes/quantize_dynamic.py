@@ -52,11 +52,12 @@ class DynamicConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Maps [b, in_channels, height, width] to [b, out_channels, ...]."""
         weight = fake_quantize(self.weight, self.codes, channels=True)
-        return self._conv_forward(fake_quantize(input, self.codes), weight, self.bias)
+        output: Tensor = self._conv_forward(fake_quantize(input, self.codes), weight, self.bias)
+        return output
 
     def extra_repr(self) -> str:
         """Adds the format to the module's description."""
-        return f"{super().extra_repr()}, codes={self.codes.name.lower()}"
+        return f"{super().extra_repr()}, codes={self.codes.name.lower()}"  # type: ignore[no-untyped-call]
 
 
 QUANTIZED: Mapping[type[nn.Module], type[nn.Module]] = {nn.Linear: DynamicLinear, nn.Conv2d: DynamicConv2d}
@@ -103,7 +104,7 @@ def quantize_dynamic(
         if type(module) in QUANTIZED and (inside or type(module) in types):
             # the class alone changes: parameters, hooks and shared references stay
             module.__class__ = QUANTIZED[type(module)]
-            module.codes = CODES[dtype]  # type: ignore[assignment]
+            module.codes = CODES[dtype]
     return result
 
 

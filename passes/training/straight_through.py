@@ -17,10 +17,10 @@ def straight_through(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
 
     The result is written as x + (function(x) - x), which `torch.vmap` runs without a Python call for each row. It is
     exact for every rounding to a nearest value: either that value is 0, or it is between x / 2 and 2 x, and then the
-    difference is exact (Sterbenz' lemma). Only the sign of a zero may be another one. Without gradients, the result is
-    `function(x)` itself.
+    difference is exact (Sterbenz' lemma). Only the sign of a zero may be another one. Under `torch.no_grad`, the
+    result is `function(x)` itself.
     """
-    if not (torch.is_grad_enabled() and x.requires_grad):
+    if not torch.is_grad_enabled():  # x.requires_grad says nothing inside vmap
         return function(x)
     with torch.no_grad():
         difference = function(x) - x

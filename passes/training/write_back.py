@@ -78,6 +78,7 @@ def _codes(
     zero_point = None if zero_value is None else Weights().constant(zero_value)
     if dtype.bitwidth < 8:  # two codes a byte, over the ends of rows
 
+        @torch.no_grad()
         def read_all() -> ir.TensorProtocol:
             scale = _scale(node.inputs[1], weights, parameter.dtype)
             codes = quantize_weight(op, parameter.detach().cpu(), scale, zero_point)
@@ -85,6 +86,7 @@ def _codes(
 
         return ir.LazyTensor(read_all, dtype, ir.Shape(shape), name=value.name)
 
+    @torch.no_grad()
     def read(start: int, stop: int) -> Array:
         scale = _scale(node.inputs[1], weights, parameter.dtype)
         master = parameter.detach().cpu()

@@ -8,51 +8,13 @@ import torch
 from exporter.families.generic.runner import GenericRunner
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Modality, Program, Request, Role
-from passes.calibration.calibrate import calibrate, calibration_method
-from passes.pipeline import quantize
-from passes.precision import Format, PrecisionPolicy
+from passes.precision import Format
 from passes.qat import QatOptions, distillation_losses, qat_remark, train_quantized
 from passes.training.master_weights import float_weights, restore_master_weights
 from passes.training.program import TorchProgram
 from passes.training.recording import record
 from passes.training.replay import Replayed, replay
-
-GRAPH = """<ir_version: 10, opset_import: ["" : 23]>
-two_layers (float[4, 12] x) => (float[4, 6] logits)
-<float[2] first_weight = {0, 0}, float[2] second_weight = {0, 0}> {
-    h = MatMul (x, first_weight)
-    a = Relu (h)
-    logits = MatMul (a, second_weight)
-}"""
-ONLY = "model"
-
-
-def float_program():
-    model = ir.from_onnx_text(GRAPH)
-    rng = np.random.default_rng(0)
-    for index, (name, shape) in enumerate({"first_weight": (12, 16), "second_weight": (16, 6)}.items()):
-        values = (rng.standard_normal(shape) * rng.choice([0.02, 1.0], (1, shape[1]))).astype(np.float32)
-        value = model.graph.initializers[name]
-        value.const_value, value.shape = ir.tensor(values, name=name), ir.Shape(shape)
-        model.graph[2 * index].name = f"layer_{index}"
-    component = Component(ONLY, Role.MODEL, Modality.TEXT, model)
-    for node in model.graph:
-        node.metadata_props["npuc.modality"] = "text"
-    return Program("generic", {ONLY: component}, {}, {}, (), {})
-
-
-def quantized_program(base=Format.FLOAT32):
-    program = float_program()
-    component = program.components[ONLY]
-    policy = PrecisionPolicy(base=base, by_modality={Modality.TEXT: Format.E5M2})
-    feeds = [{"x": request.tensors["x"]} for request in requests()]
-    quantize(component, policy, calibrate(component.model, feeds, policy, calibration_method("absmax")))
-    return program
-
-
-def requests(count=8):
-    rng = np.random.default_rng(1)
-    return [Request(tensors={"x": rng.standard_normal((4, 12)).astype(np.float32)}) for _ in range(count)]
+from tests.two_layers import GRAPH, ONLY, float_program, quantized_program, requests
 
 
 def recordings(program):
@@ -116,6 +78,20 @@ def test_master_weights_are_the_float_weights(taught):
         if not name.endswith(".scale"):
             original = weights[name.removesuffix(".e5m2")].numpy()
             assert np.array_equal(parameter.detach().numpy(), original)
+
+
+def test_every_weight_learns_whether_rows_run_together_or_apart(taught):
+    _, calls = taught
+    gradients = []
+    for apart in (False, True):
+        module = TorchProgram(quantized_program(Format.FLOAT16))
+        module.component(ONLY).checkpointing = apart
+        distillation_losses(replay(module, calls[:3]))["logits"].backward()
+        weights = module.named_weights()
+        gradients.append({name: p.grad for name, p in weights.items() if p.requires_grad})
+    for name, gradient in gradients[0].items():
+        assert gradient.abs().max() > 1e-5, name
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=1e-6)
 
 
 def test_a_replay_feeds_what_earlier_components_compute():

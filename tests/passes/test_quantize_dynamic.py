@@ -68,21 +68,22 @@ def test_convolutions():
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.qint8])
-def test_training_recovers_accuracy(dtype):
-    """A student with quantised layers comes closer to its float original."""
-    teacher = model()
-    student = quantize_dynamic(teacher, dtype=dtype)
-    optimizer = torch.optim.Adam(student.parameters(), lr=2e-3)
-    inputs = torch.randn(256, 16, generator=torch.Generator().manual_seed(1))
+def test_a_quantized_model_learns(dtype):
+    teacher, student = model(), quantize_dynamic(model(), dtype=dtype)
+    with torch.no_grad():
+        for parameter in teacher.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
+    optimizer = torch.optim.Adam(student.parameters(), lr=2e-2)
+    inputs = torch.randn(64, 16, generator=torch.Generator().manual_seed(1))
     target = teacher(inputs).detach()
     losses = []
-    for _ in range(40):
+    for _ in range(25):
         loss = (student(inputs) - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert min(losses[-5:]) < 0.6 * losses[0]
+    assert losses[-1] < 0.3 * losses[0]
 
 
 def test_what_is_not_supported_is_refused():
