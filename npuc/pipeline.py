@@ -71,6 +71,6 @@ def _compile_into(job: CompileJob, accelerator: Accelerator | None, choice: Choi
         lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
         agreements = check_binaries(CheckJob(plan, lowered, job.device, accelerator, folder), advance)
-    names = tuple(network.name for network in prepared.subnetworks)
-    write_device_files(plan, job.device, lowered, names, folder)
+    networks = {network.name: network.components for network in prepared.subnetworks}
+    write_device_files(plan, job.device, lowered, networks, folder)
     write_description(Built(prepared, plan, job.device, job.tier, job.recipe, lowered, agreements), folder)

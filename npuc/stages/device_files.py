@@ -25,7 +25,11 @@ _SDK_FIELD = 2
 
 
 def write_device_files(
-    plan: Plan, device: Device, lowered: Mapping[str, Lowered], subnetworks: tuple[str, ...], folder: Path
+    plan: Plan,
+    device: Device,
+    lowered: Mapping[str, Lowered],
+    subnetworks: Mapping[str, Mapping[str, str]],
+    folder: Path,
 ) -> None:
     """Writes `device/sessions.json` and `device/README.md`; nothing where no segment runs on an NPU.
 
@@ -33,7 +37,8 @@ def write_device_files(
         plan: What runs where.
         device: The device.
         lowered: Binaries by segment.
-        subnetworks: Names, the largest first; each gets a power hint.
+        subnetworks: Name → component of the full network → component that stands for it; the largest first. Each
+            gets a power hint.
         folder: Of the artifact.
     """
     on_npu = [segment for segment in plan.segments if not segment.on_cpu]
@@ -65,7 +70,10 @@ def write_device_files(
 
 
 def _sessions(
-    plan: Plan, device: Device, lowered: Mapping[str, Lowered], subnetworks: tuple[str, ...]
+    plan: Plan,
+    device: Device,
+    lowered: Mapping[str, Lowered],
+    subnetworks: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     bindings = [lowered[segment.name].binding for segment in plan.segments if not segment.on_cpu]
     return {
@@ -74,7 +82,10 @@ def _sessions(
         "runtime": {**plan.tools, "qnn_sdk": bindings[0]["compatibility"].split(":")[_SDK_FIELD]},
         "provider": {"name": "QNNExecutionProvider", "options": {"backend_type": "htp"}},
         "power": {hint: {"htp_performance_mode": mode} for hint, mode in POWER_MODES.items()},
-        "subnetworks": {name: {"power": hint} for name, hint in _hints(subnetworks).items()},
+        "subnetworks": {
+            name: {"power": hint, "components": dict(subnetworks[name])}
+            for name, hint in _hints(tuple(subnetworks)).items()
+        },
         "components": {
             name: [_session(segment, lowered[segment.name]) for segment in entry.segments]
             for name, entry in plan.components.items()

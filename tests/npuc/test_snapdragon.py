@@ -113,6 +113,7 @@ def test_the_device_folder_has_sessions_and_commands(artifact):
     (session,) = sessions["components"]["model"]
     assert (artifact / session["model"]).is_file()
     assert sessions["runtime"] == {"onnxruntime-qnn": "2.7.0", "qnn_sdk": "2.51.0"}
+    assert sessions["subnetworks"] == {"full": {"power": "burst", "components": {}}}
     assert sessions["power"]["low_power"] == {"htp_performance_mode": "low_power_saver"}
     readme = (artifact / "device" / "README.md").read_text()
     for text in ("adb push htp assets /data/local/tmp/npuc/", session["model"], "libQnnHtpV79Skel.so"):
