@@ -131,14 +131,14 @@ class Prune(_Section):
         description="Updates of the weights, all sub-networks together; 0: no training.",
     )
     learning_rate: float = Field(
-        6e-4,
+        3e-4,
         gt=0,
         le=1,
         description="Highest learning rate; warm-up over 5 % of the steps, then half a cosine.",
     )
     batch_size: int = Field(16, ge=1, le=65536, description="Requests a step.")
     requests: int = Field(
-        640,
+        700,
         ge=1,
         le=1 << 20,
         description="Requests that the full model answers before training, kept in memory.",
