@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import torch
 from PIL import Image
 
@@ -150,10 +151,10 @@ def _float8(policy: PrecisionPolicy) -> Callable[[Program, Feeding], None]:
     return apply
 
 
-def _integers(policy: PrecisionPolicy) -> Callable[[Program, Feeding], None]:
+def _integers(policy: PrecisionPolicy, activations: ir.DataType) -> Callable[[Program, Feeding], None]:
     def apply(program: Program, feeds: Feeding) -> None:
         for name, component in program.components.items():
-            quantize_integers(component, list(feeds[name]), policy)
+            quantize_integers(component, list(feeds[name]), policy, activations)
 
     return apply
 
@@ -161,7 +162,8 @@ def _integers(policy: PrecisionPolicy) -> Callable[[Program, Feeding], None]:
 MAPS: Mapping[str, Callable[[Program, Feeding], None]] = {
     "FP8 by modality (default)": _float8(PrecisionPolicy()),
     "E5M2 everywhere": _float8(EVERYWHERE),
-    "int8 x int4 everywhere": _integers(EVERYWHERE),
+    "int8 x int4 everywhere": _integers(EVERYWHERE, ir.DataType.INT8),
+    "int4 x int4, fusion in float32": _integers(PrecisionPolicy(), ir.DataType.INT4),
 }
 
 
