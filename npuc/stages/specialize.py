@@ -80,10 +80,18 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
 
 
 def _choice(job: SpecializeJob) -> Choice:
-    """Integer formats start from the float program, which has no sub-networks: with those the CPU runs everything."""
-    if len(job.prepared.subnetworks) == 1 or job.choice.scheme in (None, "float16"):
+    """Integer formats start from the captured float program, which has no sub-networks and no fine-tuned weights.
+
+    Where there are any, the CPU runs everything.
+    """
+    scheme, lost = job.choice.scheme, ""
+    if len(job.prepared.subnetworks) > 1:
+        lost = "sub-networks"
+    elif job.source.recipe.qat is not None:
+        lost = "fine-tuned weights"
+    if not lost or scheme in (None, "float16"):
         return job.choice
-    note = f"sub-networks run on the CPU: on this NPU they would need {job.choice.scheme}, which npuc cannot do yet"
+    note = f"{lost} run on the CPU: on this NPU they would need {scheme}, which npuc cannot do yet"
     job.source.reporter.note(note)
     return Choice(None, note, (*job.choice.notes, note))
 

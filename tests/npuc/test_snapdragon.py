@@ -194,6 +194,16 @@ def test_a_format_the_npu_lacks_is_refused(npuc, model, cache, tmp_path, device,
     assert text in result.err
 
 
+def test_fine_tuned_weights_are_not_dropped_for_an_integer_format(model, cache, monkeypatch, tmp_path):
+    install_fake_tool(monkeypatch, cache)
+    out = tmp_path / "out"
+    options = ("--npu", "a16w8", "--qat", "steps=1,batch_size=1,requests=1", "--quiet")
+    assert run(["compile", str(model), "--device", "galaxy-s25", "-o", str(out), *options]) == 0
+    manifest = Artifact(out).manifest
+    assert {segment.processor for part in manifest.components for segment in part.segments} == {"cpu"}
+    assert any("fine-tuned weights run on the CPU" in note for note in manifest.notes)
+
+
 def test_coverage_needs_no_tool(npuc, model, cache):
     result = npuc("coverage", model, "--device", "galaxy-s25")
     assert result.code == 0, result.err
