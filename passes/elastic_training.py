@@ -19,35 +19,29 @@ from exporter.program import Program
 from passes.elastic import Subnetwork
 from passes.pruning.cut import axis_indices
 from passes.pruning.dependencies import Dependencies
-from passes.qat import distillation_losses
 from passes.remark import Remark
-from passes.training.batches import ShuffledStream
 from passes.training.loss_curve import LossCurve, LossPoint
-from passes.training.options import TrainingOptions
 from passes.training.program import TorchProgram
 from passes.training.recording import Recording
 from passes.training.replay import Replayed, replay
-from passes.training.trainer import Trainer
+from passes.training.self_distillation import (
+    RecordedTraining,
+    distillation_losses,
+    train_on_recordings,
+    training_remark,
+)
 from passes.training.write_back import write_back_program
 
 Widths = Mapping[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
-class ElasticOptions:
-    """How long and how fast to train.
-
-    Attributes:
-        steps: Updates of the weights; 0 leaves them.
-        learning_rate: Highest; reached after a twentieth of the steps, then half a cosine down to zero.
-        batch_size: Requests in a step; fewer where there are fewer.
-        seed: Of the order of requests and of the widths in between.
-    """
+class ElasticOptions(RecordedTraining):
+    """How long and how fast to train."""
 
     steps: int = 200
     learning_rate: float = 1e-3
     batch_size: int = 16
-    seed: int = 0
 
 
 class ElasticProgram(nn.Module):
@@ -131,7 +125,7 @@ def train_elastic(
         on_step: Called after each step.
 
     Returns:
-        Losses of `passes.qat.distillation_losses`, their mean over the networks of a step.
+        Losses of `distillation_losses`, their mean over the networks of a step.
 
     Raises:
         TrainingError: There are no recordings, or training diverged.
@@ -148,36 +142,15 @@ def train_elastic(
                 terms.setdefault(name, []).append(value)
         return {name: torch.stack(values).mean() for name, values in terms.items()}
 
-    batch_size = min(options.batch_size, max(1, len(recordings)))
-    curve = Trainer(
-        module,
-        loss,
-        ShuffledStream(recordings, lambda chosen, _: chosen, batch_size, options.seed),
-        TrainingOptions(
-            steps=options.steps,
-            learning_rate=options.learning_rate,
-            warmup_steps=options.steps // 20,
-            weight_decay=0.0,
-            seed=options.seed,
-        ),
-        on_step,
-    ).run()
+    curve = train_on_recordings(module, loss, recordings, options, on_step)
     write_back_program(program, module.program)
     return curve
 
 
 def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark:
     """States what training did: mean losses of its first and of its last tenth."""
-    steps = len(curve.points)
-    tenth = max(1, steps // 10)
-    numbers = {
-        "steps": float(steps),
-        "learning_rate": options.learning_rate,
-        "loss_first": curve.mean(1, tenth),
-        "loss_last": curve.mean(steps - tenth + 1, steps),
-    }
     why = "full and narrowed networks trained together towards the answers of the full one"
-    return Remark("ElasticTraining", "program", "", "weights trained", why, numbers)
+    return training_remark("ElasticTraining", curve, options, why)
 
 
 def _sandwich(subnetworks: Sequence[Subnetwork], sizes: Mapping[str, int]) -> list[Widths]:

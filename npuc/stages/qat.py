@@ -67,7 +67,7 @@ class QatStage:
         """
         settings = self._settings
         options = QatOptions(
-            settings.steps, settings.learning_rate, settings.batch_size, settings.learn_scales, settings.seed
+            settings.steps, settings.learning_rate, settings.batch_size, settings.seed, settings.learn_scales
         )
         with self._reporter.phase("train", settings.steps) as advance:
             curve = train_quantized(

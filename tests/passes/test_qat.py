@@ -9,11 +9,12 @@ from exporter.families.generic.runner import GenericRunner
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Modality, Program, Request, Role
 from passes.precision import Format
-from passes.qat import QatOptions, distillation_losses, qat_remark, train_quantized
+from passes.qat import QatOptions, qat_remark, train_quantized
 from passes.training.master_weights import float_weights, restore_master_weights
 from passes.training.program import TorchProgram
 from passes.training.recording import record
 from passes.training.replay import Replayed, replay
+from passes.training.self_distillation import distillation_losses
 from tests.two_layers import GRAPH, ONLY, float_program, quantized_program, requests
 
 
