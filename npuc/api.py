@@ -10,7 +10,8 @@ from npuc.cache import Cache
 from npuc.errors import UsageError
 from npuc.pipeline import CompileJob, run_job
 from npuc.progress import ProgressReporter, SilentReporter
-from npuc.recipe import NPU_SCHEMES, Recipe, load_recipe, tier_recipe
+from npuc.recipe import NPU_SCHEMES, Recipe
+from npuc.recipe_file import load_recipe, tier_recipe
 from npuc.training_settings import with_training
 from targets.catalogue import default_device, find_device
 from targets.device import Device

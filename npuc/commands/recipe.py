@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from npuc.errors import RecipeError
-from npuc.recipe import TIERS, load_recipe, recipe_schema, tier_recipe
+from npuc.recipe import TIERS, recipe_schema
+from npuc.recipe_file import load_recipe, tier_recipe
 
 
 @click.group("recipe")

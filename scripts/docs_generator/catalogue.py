@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from docs_generator.markdown import page, table
-from npuc.recipe import tier_recipe
+from npuc.recipe_file import tier_recipe
 from targets.catalogue import devices
 from targets.device import FORMAT_NAMES, Device, FormatName, FormatPolicy, ProcessorFormats
 from targets.device_table import DeviceRow, device_rows, figures

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from docs_generator.markdown import page, table
-from npuc.recipe import Gates, Recipe, tier_recipe
+from npuc.recipe import Gates, Recipe
+from npuc.recipe_file import tier_recipe
 
 _LIMITS = {
     "minimum": "≥",

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.errors import DiagnosticError
 from npuc.cli import cli
-from npuc.recipe import load_recipe
+from npuc.recipe_file import load_recipe
 from targets.catalogue import find_device, load_device
 from targets.registry import target_names
 from tests.docs.conftest import ROOT, fenced, page_id

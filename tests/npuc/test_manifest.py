@@ -4,7 +4,7 @@ import pytest
 
 from npuc.errors import ArtifactError
 from npuc.manifest import MANIFEST_NAME, Manifest, read_manifest
-from npuc.recipe import tier_recipe
+from npuc.recipe_file import tier_recipe
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 
 
