@@ -8,7 +8,7 @@ from pathlib import Path
 from exporter.errors import SourceError
 from exporter.options import CaptureOptions
 from exporter.program import Program
-from exporter.sources.locate import DEMO, demo_folder
+from exporter.sources.locate import DEMO, model_path
 
 __all__ = ["DEMO", "open_source"]
 
@@ -31,7 +31,7 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
     """
     options = options or CaptureOptions()
     name = str(model)
-    path = demo_folder() if name == DEMO else Path(name).expanduser()
+    path = model_path(name)
     file_part, separator, function = name.rpartition(":")
     if separator and file_part.endswith(".py"):
         from exporter.sources.python_factory import open_factory

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from exporter.sources.locate import DEMO, demo_folder
+from exporter.sources.locate import model_path
 
 SIZE_LIMIT = 2 << 30
 """Bytes; hashing and keeping copies of larger sources costs more than capturing them again."""
@@ -24,7 +24,7 @@ def source_fingerprint(model: str) -> str | None:
         None where the files do not decide the result (a Python factory may import anything), where the source is
         larger than `SIZE_LIMIT`, or where it cannot be read (opening it reports why).
     """
-    path = demo_folder() if model == DEMO else Path(model).expanduser()
+    path = model_path(model)
     try:
         files = _files(path)
         if not files or sum(file.stat().st_size for file in files) > SIZE_LIMIT:

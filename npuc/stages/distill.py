@@ -11,12 +11,13 @@ import exporter
 import passes.distillation
 import passes.training
 from exporter.sources.fingerprint import source_fingerprint
-from exporter.sources.locate import DEMO, demo_folder
+from exporter.sources.locate import model_path
 from npuc.cache import Cache, content_key, file_sha256, package_digest
 from npuc.errors import RecipeError, StageUnavailableError
 from npuc.progress import ProgressReporter
 from npuc.recipe import Distill, Recipe
 from npuc.stages.capture import capture_options
+from npuc.training_curves import copy_curve
 from npuc.version import tool_versions
 from passes.distill import CURVE_NAME, distill
 from passes.distillation.objective import LossWeights
@@ -24,9 +25,6 @@ from passes.distillation.options import DistillOptions
 from passes.distillation.student_folder import RECORD_FILE
 from passes.remark import Remark
 from passes.training.options import TrainingOptions
-
-TRAINING_FOLDER = "training"
-"""Of the artifact: loss curves."""
 
 _WARMUP_SHARE = 0.05
 _CHECKPOINT_EVERY = 100
@@ -65,7 +63,7 @@ def distill_model(
     settings = recipe.distill
     if settings is None:
         return None
-    folder = demo_folder() if model == DEMO else Path(model).expanduser()
+    folder = model_path(model)
     if folder.is_dir() and (folder / RECORD_FILE).is_file():
         reporter.note("the model is a distilled student already: it is compiled as it is")
         return None
@@ -136,12 +134,9 @@ def summary_line(record: dict[str, Any]) -> str:
     )
 
 
-def write_curves(student: StudentSource, folder: Path) -> None:
+def copy_student_curve(student: StudentSource, folder: Path) -> None:
     """Copies the loss curve into the artifact."""
-    target = folder / TRAINING_FOLDER
-    target.mkdir(exist_ok=True)
-    for suffix in ("json", "csv", "svg"):
-        shutil.copyfile(student.folder / f"{CURVE_NAME}.{suffix}", target / f"{CURVE_NAME}.{suffix}")
+    copy_curve(student.folder, CURVE_NAME, folder)
 
 
 def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOptions:

@@ -27,14 +27,21 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.samples import save_samples
 from npuc.stages.capture import capture_options
-from npuc.stages.distill import StudentSource, data_digest, distill_model, student_remark, write_curves
+from npuc.stages.distill import (
+    StudentSource,
+    copy_student_curve,
+    data_digest,
+    distill_model,
+    student_remark,
+)
 from npuc.stages.normalize import normalize_program
-from npuc.stages.observe import record_feeds, spread
-from npuc.stages.prune import Pruned, PruneJob, prune_program, write_curve
+from npuc.stages.observe import draw_requests, record_feeds
+from npuc.stages.prune import CURVE_NAME, Pruned, PruneJob, prune_program
 from npuc.stages.qat import QatStage, qat_data_digest
 from npuc.stages.quantize import Quantized, quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
+from npuc.training_curves import write_curve
 from npuc.version import tool_versions
 from npuc.weights_file import large_initializers, write_weights
 from passes.elastic import lay_out
@@ -146,11 +153,12 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
         remarks["qat"] = qat.train(program, folder)
     if observed.student is not None:
         remarks["student"] = [student_remark(observed.student.record)]
-        write_curves(observed.student, folder)
+        copy_student_curve(observed.student, folder)
     if observed.pruned is not None:
         remarks["subnetworks"] = list(observed.pruned.remarks)
         lay_out(program, observed.pruned.subnetworks)
-        write_curve(observed.pruned, folder)
+        if observed.pruned.curve is not None:
+            write_curve(observed.pruned.curve, CURVE_NAME, folder)
     write_remarks(remarks, folder)
     nested = _write_model(job, program, observed.pruned, folder)
     return _summary(program, quantized, nested)
@@ -190,7 +198,7 @@ def _open(job: PrepareJob, student: StudentSource | None) -> Program:
 
 
 def _observe(job: PrepareJob, program: Program) -> dict[str, list[Feeds]]:
-    requests = spread(program.requests, job.recipe.calibration.samples)
+    requests = draw_requests(program.requests, job.recipe.calibration.samples)
     with job.reporter.phase("calibrate", 1) as advance:
         executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
         feeds = record_feeds(program, executors, requests)
@@ -215,7 +223,7 @@ def _write_model(
         ir.save(component.model, model_folder / f"{name}.onnx")
     nested = write_subnetworks(program, pruned.subnetworks if pruned is not None else (), model_folder)
     with job.reporter.phase("reference", 1) as advance:
-        requests = spread(program.requests, VERIFICATION_REQUESTS)
+        requests = draw_requests(program.requests, VERIFICATION_REQUESTS)
         samples = record_subnetwork_feeds(program, nested, requests, model_folder)
         save_samples(samples, model_folder)
         nested = measure_accuracy(program, nested, job.model, model_folder)

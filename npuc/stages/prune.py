@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from exporter.model_folder import ModelFolder
-from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Feeds, Program, Request
 from exporter.reference_model.config import MODEL_TYPE
 from exporter.reference_model.training_requests import training_requests
 from exporter.reference_model.transfer import FILE as TRANSFER_FILE
-from exporter.sources.locate import DEMO, demo_folder
+from exporter.sources.locate import model_path
 from npuc.progress import ProgressReporter
 from npuc.recipe import Prune
-from npuc.stages.observe import FEEDS_PER_REQUEST, NEW_TOKENS, program_runner
+from npuc.stages.teach import teach
 from passes.elastic import (
     Subnetwork,
     elastic_groups,
@@ -33,10 +31,10 @@ from passes.pruning.plan import PlanOptions
 from passes.pruning.taylor import taylor
 from passes.remark import Remark
 from passes.training.loss_curve import LossCurve
-from passes.training.recording import Recording, record
+from passes.training.recording import Recording
 
-CURVE_FOLDER, CURVE_NAME = "training", "subnetworks"
-"""Where the artifact has the loss curve, as JSON, CSV and SVG."""
+CURVE_NAME = "subnetworks"
+"""Of the loss curve's files."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +85,7 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
         scores = _importance(settings, program, dependencies, feeds)
         groups = elastic_groups(dependencies, options)
         advance(1, 0)
-    recordings = _teach(job, program) if settings.steps else []
+    recordings = teach(program, _requests(job, program), job.reporter) if settings.steps else []
     dependencies = order_channels(program, dependencies, groups, scores)
     ordered = {group.name: np.sort(scores[group.name])[::-1] for group in groups}
     shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
@@ -115,23 +113,10 @@ def _importance(
     return taylor(program, dependencies, feeds)
 
 
-def _teach(job: PruneJob, program: Program) -> list[Recording]:
-    """Lets the full network answer the requests to train with."""
-    requests = _requests(job, program)
-    executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
-    runner = program_runner(program)
-    recordings = []
-    with job.reporter.phase("teach", len(requests)) as advance:
-        for request in requests:
-            recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST))
-            advance(1, 0)
-    return recordings
-
-
 def _requests(job: PruneJob, program: Program) -> tuple[Request, ...]:
     """Returns training requests: the model folder's own where it has some, else the calibration requests."""
     settings = job.settings
-    path = demo_folder() if job.model == DEMO else Path(job.model).expanduser()
+    path = model_path(job.model)
     if program.family == MODEL_TYPE and (path / TRANSFER_FILE).is_file():
         return training_requests(ModelFolder(path), settings.requests, settings.seed)
     return tuple(program.requests[: settings.requests])
@@ -153,10 +138,3 @@ def _train(
         return train_elastic(
             program, dependencies, subnetworks, recordings, options, lambda _point: advance(1, 0)
         )
-
-
-def write_curve(pruned: Pruned, folder: Path) -> None:
-    """Writes the loss curve into the artifact's `training/`, if there was training."""
-    if pruned.curve is not None:
-        (folder / CURVE_FOLDER).mkdir(exist_ok=True)
-        pruned.curve.write(folder / CURVE_FOLDER, CURVE_NAME)

@@ -6,23 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Program, Request
 from npuc.cache import content_key, file_sha256
 from npuc.progress import ProgressReporter
 from npuc.recipe import Qat, Recipe
-from npuc.stages.observe import FEEDS_PER_REQUEST, NEW_TOKENS, program_runner
+from npuc.stages.teach import teach
+from npuc.training_curves import write_curve
 from passes.qat import QatOptions, qat_remark, train_quantized
 from passes.remark import Remark
 from passes.training.data.manifest import Manifest
 from passes.training.data.read_example import read_example
 from passes.training.data.sample import Sample
-from passes.training.loss_curve import LossCurve
 from passes.training.master_weights import FloatWeights, float_weights
-from passes.training.recording import Recording, record
+from passes.training.recording import Recording
 
-CURVE_FOLDER, CURVE_NAME = "training", "qat"
-"""Where the artifact has the loss curve, as JSON, CSV and SVG."""
+CURVE_NAME = "qat"
+"""Of the loss curve's files."""
 
 
 class QatStage:
@@ -41,16 +40,7 @@ class QatStage:
         self._settings = settings
         self._reporter = reporter
         self._weights: FloatWeights = float_weights(program)
-        requests = _requests(program, settings)
-        with reporter.phase("teach", len(requests)) as advance:
-            self._recordings: list[Recording] = []
-            executors = {
-                name: OnnxExecutor(component.model) for name, component in program.components.items()
-            }
-            runner = program_runner(program)
-            for request in requests:
-                self._recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST))
-                advance(1, 0)
+        self._recordings: list[Recording] = teach(program, _requests(program, settings), reporter)
 
     def train(self, program: Program, folder: Path) -> list[Remark]:
         """Trains the program, quantised by now, in place.
@@ -73,7 +63,7 @@ class QatStage:
             curve = train_quantized(
                 program, self._weights, self._recordings, options, lambda _point: advance(1, 0)
             )
-        _write(curve, folder)
+        write_curve(curve, CURVE_NAME, folder)
         remark = qat_remark(curve, options)
         first, last = remark.numbers["loss_first"], remark.numbers["loss_last"]
         self._reporter.note(f"training: loss {first:.4g} at first, {last:.4g} at last")
@@ -107,9 +97,3 @@ def _request(sample: Sample) -> Request:
     return Request(
         example.text or "", example.image, example.samples, example.sample_rate, answer=example.answer
     )
-
-
-def _write(curve: LossCurve, folder: Path) -> None:
-    target = folder / CURVE_FOLDER
-    target.mkdir(exist_ok=True)
-    curve.write(target, CURVE_NAME)

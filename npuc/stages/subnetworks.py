@@ -14,7 +14,7 @@ from exporter.program import Feeds, Program, Request
 from exporter.reference_model.config import MODEL_TYPE
 from exporter.reference_model.dataset import load_requests
 from exporter.reference_model.splits import Split
-from exporter.sources.locate import DEMO, demo_folder
+from exporter.sources.locate import model_path
 from npuc.power import FULL
 from npuc.stages.observe import program_runner, record_feeds
 from passes.elastic import Subnetwork, derive
@@ -131,7 +131,7 @@ def _executors(
 
 
 def _test_requests(program: Program, model: str) -> list[Request]:
-    folder = demo_folder() if model == DEMO else Path(model).expanduser()
+    folder = model_path(model)
     if program.family != MODEL_TYPE or not (folder / f"{Split.TEST}.json").is_file():
         return []
     requests = load_requests(Split.TEST, folder)

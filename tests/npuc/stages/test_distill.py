@@ -9,7 +9,7 @@ from npuc.errors import RecipeError, StageUnavailableError
 from npuc.progress import SilentReporter
 from npuc.recipe import Recipe
 from npuc.stages.capture import capture_options
-from npuc.stages.distill import data_digest, distill_model, student_remark, write_curves
+from npuc.stages.distill import copy_student_curve, data_digest, distill_model, student_remark
 from passes.distillation.student_folder import RECORD_FILE
 
 RECIPE = Recipe.model_validate({"name": "quick", "distill": {"params": "1.0B", "steps": 1, "batch_size": 2}})
@@ -64,7 +64,7 @@ def test_the_student_is_captured_like_any_model(student):
 
 
 def test_curves_are_copied_into_the_artifact(student, tmp_path):
-    write_curves(student[0], tmp_path)
+    copy_student_curve(student[0], tmp_path)
     names = {path.suffix for path in (tmp_path / "training").iterdir()}
     assert names == {".json", ".csv", ".svg"}
     assert len(json.loads((tmp_path / "training" / "distillation_loss.json").read_text())) == 1

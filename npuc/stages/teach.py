@@ -1,0 +1,32 @@
+"""Lets a program answer requests, for networks that are trained towards its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Program, Request
+from npuc.progress import ProgressReporter
+from npuc.stages.observe import FEEDS_PER_REQUEST, NEW_TOKENS, program_runner
+from passes.training.recording import Recording, record
+
+
+def teach(program: Program, requests: Sequence[Request], reporter: ProgressReporter) -> list[Recording]:
+    """Runs a program as it is now.
+
+    Args:
+        program: The teacher.
+        requests: What to ask.
+        reporter: Is told about progress.
+
+    Returns:
+        The calls of each request, in memory.
+    """
+    executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
+    runner = program_runner(program)
+    recordings = []
+    with reporter.phase("teach", len(requests)) as advance:
+        for request in requests:
+            recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST))
+            advance(1, 0)
+    return recordings

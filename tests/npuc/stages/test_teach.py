@@ -1,0 +1,16 @@
+import numpy as np
+
+from exporter.onnx_executor import OnnxExecutor
+from npuc.progress import SilentReporter
+from npuc.stages.teach import teach
+from tests.two_layers import ONLY, float_program, requests
+
+
+def test_each_request_is_answered_by_the_program_as_it_is():
+    program, asked = float_program(), requests(3)
+    recordings = teach(program, asked, SilentReporter())
+    executor = OnnxExecutor(program.components[ONLY].model)
+    assert [len(calls) for calls in recordings] == [1, 1, 1]
+    for (call,), request in zip(recordings, asked, strict=True):
+        assert np.array_equal(call.feeds["x"], request.tensors["x"])
+        assert np.array_equal(call.outputs["logits"], executor(request.tensors)["logits"])
