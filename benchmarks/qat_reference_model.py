@@ -30,7 +30,7 @@ from exporter.reference_model.examples import draw_examples
 from exporter.reference_model.speech import SAMPLE_RATE
 from exporter.reference_model.splits import Split
 from exporter.sources import open_source
-from npuc.stages.observe import program_runner, record_feeds, spread
+from npuc.stages.observe import draw_requests, program_runner, record_feeds
 from passes.calibration.calibrate import calibrate, calibration_method
 from passes.pipeline import directly_read_weights, normalize, quantize
 from passes.precision import DEFAULT_FORMATS, Format, PrecisionPolicy
@@ -54,7 +54,7 @@ def main() -> None:
         normalize(component, keep)
     test = _requests(arguments.data_dir, Split.TEST, arguments.examples, seed=1000)
     executors = {name: OnnxExecutor(part.model, threads=1) for name, part in source.components.items()}
-    feeds = record_feeds(source, executors, spread(source.requests, 48))
+    feeds = record_feeds(source, executors, draw_requests(source.requests, 48))
     exact = _score(source, test)
     print(
         f"{len(test)} test examples; float32 {exact:.2f} %; {arguments.steps} steps of {arguments.batch_size}"

@@ -17,7 +17,7 @@ from npuc.recipe import Recipe
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds, segment_feeds
 from npuc.stages.capture import capture_options
-from npuc.stages.observe import program_runner, spread
+from npuc.stages.observe import draw_requests, program_runner
 
 _ANSWER_REQUESTS = 4  # enough to see a broken loop; accuracy on a test set is a benchmark's business
 _ANSWER_TOKENS = 8
@@ -167,7 +167,7 @@ def _answers(artifact: Artifact, program: Program, source: Mapping[str, Executor
     segments = [segment for component in artifact.manifest.components for segment in component.segments]
     reference = any(segment.executable is None for segment in segments)
     with artifact.executors(reference=reference) as executors:
-        for request in spread(program.requests, _ANSWER_REQUESTS):
+        for request in draw_requests(program.requests, _ANSWER_REQUESTS):
             expected = runner.generate(source, request, _ANSWER_TOKENS).text
             actual = artifact.runner().generate(executors, request, _ANSWER_TOKENS).text
             rows.append(AnswerRow(request.prompt, expected, actual))

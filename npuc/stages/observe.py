@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from exporter.families import FAMILIES
 from exporter.program import Executor, Feeds, Program, Request, Runner
 from npuc.samples import Recorder
@@ -36,7 +38,10 @@ def record_feeds(
     return recorder.feeds
 
 
-def spread(requests: Sequence[Request], count: int) -> tuple[Request, ...]:
-    """Returns at most `count` requests, evenly spread over all of them."""
-    step = max(1, len(requests) // count)
-    return tuple(requests[::step][:count])
+def draw_requests(requests: Sequence[Request], count: int) -> tuple[Request, ...]:
+    """Returns at most `count` requests, a seeded draw in their own order.
+
+    Requests often come in turns, one of each kind. Every n-th of them would be of few kinds, or of one.
+    """
+    order = np.random.default_rng(0).permutation(len(requests))
+    return tuple(requests[index] for index in sorted(order[:count]))
