@@ -53,7 +53,7 @@ class ModelFolder:
         pure = PurePosixPath(name)
         if not name or "\x00" in name or pure.is_absolute() or ".." in pure.parts or "\\" in name:
             raise SourceError(
-                "a file name points outside the model folder",
+                "a file name points outside the folder",
                 where=str(self.path),
                 received=repr(name),
                 remedy="use a model folder from a source you trust",
@@ -61,13 +61,13 @@ class ModelFolder:
         target = (self.path / name).resolve()
         if not any(target.is_relative_to(root) for root in self._roots):
             raise SourceError(
-                "a link points outside the model folder",
+                "a link points outside the folder",
                 where=str(self.path / name),
                 received=str(target),
                 remedy="copy the file into the folder",
             )
         if not target.is_file():
-            raise SourceError("a file of the model is missing", where=str(self.path), received=repr(name))
+            raise SourceError("a file is missing", where=str(self.path), received=repr(name))
         return target
 
     def read_bytes(self, name: str, limit: int = MAX_JSON_BYTES) -> bytes:

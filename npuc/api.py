@@ -42,7 +42,7 @@ def compile_model(
         recipe: Recipe, or the path of one, instead of the tier's.
         npu: What the NPU computes in, instead of the recipe's word: `auto`, `float16`, `a16w8`, `a8w8`, `a16w4`, `cpu`.
         qat: Keys of the recipe's section [qat], such as `{"steps": 200}`: fine-tunes after quantisation.
-        data: Manifest of training data, for [qat] and [distill].
+        data: Manifest of training data, for the sections [qat], [distill] and [prune].
         dump_ir: Folder for the graph after each pass.
         reporter: Is told about progress.
 

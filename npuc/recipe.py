@@ -138,6 +138,11 @@ class Prune(_Section):
         le=1 << 20,
         description="Requests that the full model answers before training, kept in memory.",
     )
+    data: str | None = Field(
+        None,
+        description="Manifest (JSON Lines with image, audio, text) of requests, which decide importance too; "
+        "default: what the model folder brings along, else its calibration requests.",
+    )
     seed: int = Field(0, ge=0, description="Of the requests, their order and random widths.")
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ def with_training(recipe: Recipe, qat: Mapping[str, object] | None, data: str | 
     Args:
         recipe: As loaded.
         qat: Keys of the section [qat], or None to leave it as it is.
-        data: Manifest for [qat] and [distill].
+        data: Manifest for the sections [qat], [distill] and [prune].
 
     Raises:
         UsageError: A key or a value is wrong, or nothing in the recipe trains on data.
@@ -41,17 +41,18 @@ def with_training(recipe: Recipe, qat: Mapping[str, object] | None, data: str | 
     section = None if qat is None and recipe.qat is None else _validate({**before, **(qat or {})})
     if data is None:
         return recipe.model_copy(update={"qat": section})
-    if section is None and recipe.distill is None:
+    if section is None and recipe.distill is None and recipe.prune is None:
         raise UsageError(
             "--data is given, but nothing is trained",
             received=str(data),
-            remedy="add --qat steps=200, or compile with --tier low",
+            remedy="add --qat steps=200, or compile for the mid or low tier",
         )
     update = {"data": str(data)}
     return recipe.model_copy(
         update={
             "qat": section and section.model_copy(update=update),
             "distill": recipe.distill and recipe.distill.model_copy(update=update),
+            "prune": recipe.prune and recipe.prune.model_copy(update=update),
         }
     )
 

@@ -12,11 +12,12 @@ import passes.distillation
 import passes.training
 from exporter.sources.fingerprint import source_fingerprint
 from exporter.sources.locate import model_path
-from npuc.cache import Cache, content_key, file_sha256, package_digest
-from npuc.errors import RecipeError, StageUnavailableError
+from npuc.cache import Cache, content_key, package_digest
+from npuc.errors import StageUnavailableError
 from npuc.progress import ProgressReporter
 from npuc.recipe import Distill, Recipe
 from npuc.stages.capture import capture_options
+from npuc.stages.training_data import data_digest
 from npuc.training_curves import copy_curve
 from npuc.version import tool_versions
 from passes.distill import CURVE_NAME, distill
@@ -88,24 +89,6 @@ def distill_model(
     return StudentSource(student, record)
 
 
-def data_digest(recipe: Recipe) -> str:
-    """Hashes the training data's list of entries (or its files, where it is a folder).
-
-    Raises:
-        RecipeError: There is no such file or folder.
-    """
-    if recipe.distill is None or recipe.distill.data is None:
-        return ""
-    path = Path(recipe.distill.data).expanduser()
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise RecipeError(
-            "the training data does not exist", where="section [distill], data", received=str(path),
-            remedy="name a manifest or a folder; relative paths start at the current folder",
-        )  # fmt: skip
-    return content_key(*(file_sha256(file) for file in files))
-
-
 def student_remark(record: dict[str, Any]) -> Remark:
     """Returns why the student is as it is."""
     student, teacher = record["student"], record["teacher"]
@@ -169,9 +152,8 @@ def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOpt
 def _key(model: str, folder: Path, recipe: Recipe) -> str:
     settings = recipe.model_dump(mode="json", include={"distill", "capture"})
     code = package_digest(passes.distillation, passes.training, exporter)
-    return content_key(
-        "distill", _fingerprint(model, folder), settings, data_digest(recipe), tool_versions(), code
-    )
+    data = "" if recipe.distill is None or recipe.distill.data is None else data_digest(recipe.distill.data)
+    return content_key("distill", _fingerprint(model, folder), settings, data, tool_versions(), code)
 
 
 def _fingerprint(model: str, folder: Path) -> str:

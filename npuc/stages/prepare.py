@@ -30,17 +30,17 @@ from npuc.stages.capture import capture_options
 from npuc.stages.distill import (
     StudentSource,
     copy_student_curve,
-    data_digest,
     distill_model,
     student_remark,
 )
 from npuc.stages.normalize import normalize_program
 from npuc.stages.observe import draw_requests, record_feeds
 from npuc.stages.prune import CURVE_NAME, Pruned, PruneJob, prune_program
-from npuc.stages.qat import QatStage, qat_data_digest
+from npuc.stages.qat import QatStage
 from npuc.stages.quantize import Quantized, quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
+from npuc.stages.training_data import training_data_digests
 from npuc.training_curves import write_curve
 from npuc.version import tool_versions
 from npuc.weights_file import large_initializers, write_weights
@@ -130,13 +130,17 @@ def prepare(job: PrepareJob, folder: Path) -> Prepared:
 
 
 def prepare_key(job: PrepareJob) -> str | None:
-    """Returns what identifies the result of `prepare`; None where it is not to be cached."""
+    """Returns what identifies the result of `prepare`; None where it is not to be cached.
+
+    Raises:
+        DiagnosticError: The training data is not usable.
+    """
+    data = training_data_digests(job.recipe)  # first, so that unusable data is refused before any work
     fingerprint = source_fingerprint(job.model) if job.dump_folder is None else None
     if fingerprint is None:
         return None
     recipe = job.recipe.model_dump(mode="json", exclude={"name": True, "gates": True, "precision": {"npu"}})
     code = package_digest(exporter, passes)
-    data = [data_digest(job.recipe), qat_data_digest(job.recipe)]
     return content_key("prepare", fingerprint, recipe, data, tool_versions(), code)
 
 

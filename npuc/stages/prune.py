@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from exporter.model_folder import ModelFolder
+from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Feeds, Program, Request
 from exporter.reference_model.config import MODEL_TYPE
 from exporter.reference_model.training_requests import training_requests
@@ -15,7 +16,9 @@ from exporter.reference_model.transfer import FILE as TRANSFER_FILE
 from exporter.sources.locate import model_path
 from npuc.progress import ProgressReporter
 from npuc.recipe import Prune
+from npuc.stages.observe import draw_requests, record_feeds
 from npuc.stages.teach import teach
+from npuc.stages.training_data import manifest_requests
 from passes.elastic import (
     Subnetwork,
     elastic_groups,
@@ -35,6 +38,9 @@ from passes.training.recording import Recording
 
 CURVE_NAME = "subnetworks"
 """Of the loss curve's files."""
+
+_IMPORTANCE_REQUESTS = 16
+"""Requests of the training data that importance is measured on, as many as calibration takes by default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,19 +79,21 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     Args:
         job: What to prune.
         program: Float graphs.
-        feeds: What its components were fed in calibration.
+        feeds: What its components were fed in calibration; training data, where there is any, takes its place.
 
     Raises:
-        PassError: A share of the operations is out of reach, or training diverged.
+        PassError: A share of the operations is out of reach, training diverged, or its data is not usable.
     """
     settings = job.settings
+    requests = _requests(job, program) if settings.steps or settings.data is not None else ()
     options = PlanOptions(keep_cache=settings.keep_cache, least=settings.least_width)
     with job.reporter.phase("importance", 1) as advance:
         dependencies = analyse_dependencies(program)
+        if settings.data is not None:
+            feeds = record_feeds(program, _executors(program), draw_requests(requests, _IMPORTANCE_REQUESTS))
         scores = _importance(settings, program, dependencies, feeds)
         groups = elastic_groups(dependencies, options)
         advance(1, 0)
-    recordings = teach(program, _requests(job, program), job.reporter) if settings.steps else []
     dependencies = order_channels(program, dependencies, groups, scores)
     ordered = {group.name: np.sort(scores[group.name])[::-1] for group in groups}
     shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
@@ -94,6 +102,7 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     groups = [by_name[group.name] for group in groups]
     subnetworks = plan_subnetworks(dependencies, groups, ordered, shares, options)
     remarks = elastic_remarks(subnetworks, groups)
+    recordings = teach(program, requests, job.reporter) if settings.steps else []
     curve = _train(job, program, dependencies, subnetworks, recordings) if recordings else None
     if curve is not None:
         remarks.append(elastic_training_remark(curve, _training(settings)))
@@ -114,12 +123,18 @@ def _importance(
 
 
 def _requests(job: PruneJob, program: Program) -> tuple[Request, ...]:
-    """Returns training requests: the model folder's own where it has some, else the calibration requests."""
+    """Returns requests of the training data, else the model folder's own, else the calibration requests."""
     settings = job.settings
+    if settings.data is not None:
+        return tuple(manifest_requests(program, settings.data, settings.requests, settings.seed))
     path = model_path(job.model)
     if program.family == MODEL_TYPE and (path / TRANSFER_FILE).is_file():
         return training_requests(ModelFolder(path), settings.requests, settings.seed)
     return tuple(program.requests[: settings.requests])
+
+
+def _executors(program: Program) -> dict[str, OnnxExecutor]:
+    return {name: OnnxExecutor(component.model) for name, component in program.components.items()}
 
 
 def _training(settings: Prune) -> ElasticOptions:

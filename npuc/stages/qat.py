@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from exporter.program import Program, Request
-from npuc.cache import content_key, file_sha256
 from npuc.progress import ProgressReporter
-from npuc.recipe import Qat, Recipe
+from npuc.recipe import Qat
 from npuc.stages.teach import teach
+from npuc.stages.training_data import manifest_requests
 from npuc.training_curves import write_curve
 from passes.qat import QatOptions, qat_remark, train_quantized
 from passes.remark import Remark
-from passes.training.data.manifest import Manifest
-from passes.training.data.read_example import read_example
-from passes.training.data.sample import Sample
 from passes.training.master_weights import FloatWeights, float_weights
 from passes.training.recording import Recording
 
@@ -70,30 +66,7 @@ class QatStage:
         return [remark]
 
 
-def qat_data_digest(recipe: Recipe) -> str:
-    """Hashes the manifest of section [qat] and every file it lists; empty without one.
-
-    Raises:
-        TrainingError: The manifest is not usable.
-    """
-    if recipe.qat is None or recipe.qat.data is None:
-        return ""
-    manifest = Manifest(Path(recipe.qat.data).expanduser())
-    files = {path for sample in manifest for path in (sample.image, sample.audio) if path is not None}
-    return content_key(file_sha256(manifest.path), *(file_sha256(path) for path in sorted(files)))
-
-
-def _requests(program: Program, settings: Qat) -> list[Request]:
-    """Returns the requests to learn from: a seeded choice of the manifest's entries, or the calibration requests."""
+def _requests(program: Program, settings: Qat) -> Sequence[Request]:
     if settings.data is None:
-        return list(program.requests[: settings.requests])
-    manifest = Manifest(Path(settings.data).expanduser())
-    order = np.random.default_rng(settings.seed).permutation(len(manifest))
-    return [_request(manifest[int(index)]) for index in sorted(order[: settings.requests])]
-
-
-def _request(sample: Sample) -> Request:
-    example = read_example(sample)
-    return Request(
-        example.text or "", example.image, example.samples, example.sample_rate, answer=example.answer
-    )
+        return program.requests[: settings.requests]
+    return manifest_requests(program, settings.data, settings.requests, settings.seed)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exporter.errors import RequestError, SourceError
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Program, Request
 from npuc.progress import ProgressReporter
 from npuc.stages.observe import FEEDS_PER_REQUEST, NEW_TOKENS, program_runner
+from passes.training.errors import TrainingError
 from passes.training.recording import Recording, record
 
 
@@ -21,12 +23,27 @@ def teach(program: Program, requests: Sequence[Request], reporter: ProgressRepor
 
     Returns:
         The calls of each request, in memory.
+
+    Raises:
+        TrainingError: A request does not fit the program.
     """
     executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
     runner = program_runner(program)
     recordings = []
     with reporter.phase("teach", len(requests)) as advance:
         for request in requests:
-            recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST))
+            try:
+                recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST))
+            except (RequestError, SourceError) as error:
+                raise _unanswerable(request, error) from error
             advance(1, 0)
     return recordings
+
+
+def _unanswerable(request: Request, error: RequestError | SourceError) -> TrainingError:
+    return TrainingError(
+        "the model cannot answer a request that is to train it",
+        where=f"request {request.prompt[:80]!r}",
+        received="; ".join(part for part in (error.what, error.received) if part),
+        remedy=error.remedy,
+    )

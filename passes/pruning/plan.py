@@ -137,5 +137,6 @@ def _unreachable(share: float, reached: float) -> PassError:
         "the model cannot be pruned that far",
         where="subnetworks",
         received=f"{share:.0%} of the operations wanted, {reached:.1%} remain",
-        remedy="ask for a larger share, or let more kinds of channels shrink",
+        remedy="ask for a larger share or a smaller least width, or let more channels shrink; in a recipe these are"
+        " operations, least_width and keep_cache of the section [prune]",
     )

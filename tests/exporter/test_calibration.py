@@ -35,7 +35,7 @@ def test_a_folder_without_requests(tmp_path):
         ({"requests": []}, "must hold a list"),
         ({"requests": [{"image": "a.png"}]}, "needs a prompt"),
         ({"requests": [{"prompt": "x", "image": 3}]}, "must be texts"),
-        ({"requests": [{"prompt": "x", "image": "../a.png"}]}, "outside the model folder"),
+        ({"requests": [{"prompt": "x", "image": "../a.png"}]}, "outside the folder"),
         ({"requests": [{"prompt": "x", "image": "bad.png"}]}, "cannot be read"),
         ({"requests": [{"prompt": "x", "image": "huge.png"}]}, "more than"),
     ],

@@ -144,7 +144,7 @@ def test_random_bytes_never_end_in_another_exception(tmp_path_factory, data, len
 )
 def test_an_index_cannot_name_files_outside(sharded, name):
     (sharded / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
-    with pytest.raises(SourceError, match="outside the model folder"):
+    with pytest.raises(SourceError, match="outside the folder"):
         Checkpoint(ModelFolder(sharded))
 
 

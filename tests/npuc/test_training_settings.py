@@ -1,7 +1,7 @@
 import pytest
 
 from npuc.errors import UsageError
-from npuc.recipe import Distill, Qat, Recipe
+from npuc.recipe import Distill, Prune, Qat, Recipe, Subnetwork
 from npuc.training_settings import parse_assignments, with_training
 
 
@@ -29,6 +29,8 @@ def test_data_goes_to_every_section_that_trains():
     changed = with_training(recipe, {"steps": 1}, "data.jsonl")
     assert changed.qat.data == changed.distill.data == "data.jsonl"
     assert with_training(recipe, None, "data.jsonl").qat is None
+    nested = Recipe(prune=Prune(subnetworks=(Subnetwork(name="full", operations=1.0),)))
+    assert with_training(nested, None, "data.jsonl").prune.data == "data.jsonl"
     with pytest.raises(UsageError, match="nothing is trained"):
         with_training(Recipe(), None, "data.jsonl")
 

@@ -41,6 +41,8 @@ class Manifest(Sequence[Sample]):
             size = path.stat().st_size
         except (OSError, SourceError) as error:
             raise _unreadable(path, str(error)) from error
+        if not path.is_file():
+            raise _unreadable(path, "not a file")
         if size > _MAX_BYTES:
             raise _unreadable(path, f"{size} bytes, more than {_MAX_BYTES}")
         self._offsets = array("q", self._scan())
@@ -91,7 +93,12 @@ class Manifest(Sequence[Sample]):
         try:
             return self._folder.file(name)
         except SourceError as error:
-            raise TrainingError(error.what, where=where, received=error.received, remedy=_REMEDY) from error
+            raise TrainingError(
+                "the manifest names a file that cannot be used",
+                where=where,
+                received=f"{name!r}: {error.what}",
+                remedy=_REMEDY,
+            ) from error
 
 
 _REMEDY = "name files inside the manifest's folder, relative to it"
@@ -104,8 +111,10 @@ def _values(line: bytes, where: str) -> dict[str, str]:
         values: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise _bad_line(where, str(error)[:200]) from error
-    if not isinstance(values, dict) or not set(values) <= set(KEYS):
+    if not isinstance(values, dict):
         raise _bad_line(where, line.decode(errors="replace").strip()[:200])
+    if unknown := sorted(set(values) - set(KEYS)):
+        raise _bad_line(where, f"unknown key {', '.join(unknown)}"[:200])
     if type(values.get("label")) is int:
         values["label"] = str(values["label"])
     if not all(isinstance(value, str) and value for value in values.values()):

@@ -5,11 +5,11 @@ import torch
 
 from exporter.sources import open_source
 from npuc.cache import Cache
-from npuc.errors import RecipeError, StageUnavailableError
+from npuc.errors import StageUnavailableError
 from npuc.progress import SilentReporter
 from npuc.recipe import Recipe
 from npuc.stages.capture import capture_options
-from npuc.stages.distill import copy_student_curve, data_digest, distill_model, student_remark
+from npuc.stages.distill import copy_student_curve, distill_model, student_remark
 from passes.distillation.student_folder import RECORD_FILE
 
 RECIPE = Recipe.model_validate({"name": "quick", "distill": {"params": "1.0B", "steps": 1, "batch_size": 2}})
@@ -79,11 +79,3 @@ def test_a_graph_cannot_be_distilled(tmp_path):
     with pytest.raises(StageUnavailableError, match="only a model folder") as caught:
         distill_model("model.onnx", RECIPE, Cache(tmp_path), SilentReporter())
     assert caught.value.exit_code == 3
-
-
-def test_missing_data_is_named(tmp_path):
-    values = {"distill": {"data": str(tmp_path / "none.jsonl")}}
-    with pytest.raises(RecipeError, match="does not exist"):
-        data_digest(Recipe.model_validate(values))
-    (tmp_path / "none.jsonl").write_text("{}")
-    assert len(data_digest(Recipe.model_validate(values))) == 64

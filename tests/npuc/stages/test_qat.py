@@ -1,13 +1,10 @@
 import json
 
 import numpy as np
-import pytest
-from PIL import Image
 
 from npuc.progress import SilentReporter
-from npuc.recipe import Qat, Recipe
-from npuc.stages.qat import QatStage, qat_data_digest
-from passes.training.errors import TrainingError
+from npuc.recipe import Qat
+from npuc.stages.qat import QatStage
 from tests.two_layers import ONLY, float_program, quantized_program, requests
 
 
@@ -30,21 +27,3 @@ def test_the_stage_trains_and_writes_its_curve(tmp_path):
 
 def initializers(program):
     return program.components[ONLY].model.graph.initializers
-
-
-def test_the_digest_follows_the_listed_files(tmp_path):
-    def digest():
-        return qat_data_digest(Recipe(qat=Qat(data=str(tmp_path / "train.jsonl"))))
-
-    Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    (tmp_path / "train.jsonl").write_text(json.dumps({"image": "a.png"}))
-    first = digest()
-    assert first == digest()
-    Image.new("L", (4, 4), 9).save(tmp_path / "a.png")
-    assert digest() != first
-    assert qat_data_digest(Recipe()) == qat_data_digest(Recipe(qat=Qat())) == ""
-
-
-def test_a_missing_manifest_is_refused_before_any_work(tmp_path):
-    with pytest.raises(TrainingError):
-        qat_data_digest(Recipe(qat=Qat(data=str(tmp_path / "none.jsonl"))))

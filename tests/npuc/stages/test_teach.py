@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 
 from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Request
 from npuc.progress import SilentReporter
 from npuc.stages.teach import teach
+from passes.training.errors import TrainingError
 from tests.two_layers import ONLY, float_program, requests
 
 
@@ -14,3 +17,9 @@ def test_each_request_is_answered_by_the_program_as_it_is():
     for (call,), request in zip(recordings, asked, strict=True):
         assert np.array_equal(call.feeds["x"], request.tensors["x"])
         assert np.array_equal(call.outputs["logits"], executor(request.tensors)["logits"])
+
+
+def test_a_request_that_the_model_cannot_answer_is_named():
+    with pytest.raises(TrainingError, match="cannot answer") as caught:
+        teach(float_program(), [Request(prompt="what colour?")], SilentReporter())
+    assert "what colour?" in caught.value.where and caught.value.exit_code == 2

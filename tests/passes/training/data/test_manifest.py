@@ -41,6 +41,13 @@ def test_a_file_outside_the_folder_is_refused(tmp_path, name):
     with pytest.raises(TrainingError) as caught:
         Manifest(write(folder, {"text": "fine"}, {"image": name}))
     assert "line 2" in caught.value.where
+    assert repr(name) in caught.value.received
+
+
+def test_an_unknown_key_is_named(tmp_path):
+    with pytest.raises(TrainingError, match="unknown key question") as caught:
+        Manifest(write(tmp_path, {"question": "what is it?", "text": "x"}))
+    assert "image, audio, text, answer, label" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,5 @@ def test_a_missing_and_an_empty_manifest_are_refused(tmp_path):
         Manifest(tmp_path / "none" / "none.jsonl")
     with pytest.raises(TrainingError, match="no entries"):
         Manifest(write(tmp_path, ""))
+    with pytest.raises(TrainingError, match="not a file"):
+        Manifest(tmp_path)

@@ -1,0 +1,90 @@
+"""The user's training data: requests to learn from, and what tells one data set from another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from exporter.program import Program, Request, Role
+from npuc.cache import content_key, file_sha256
+from npuc.errors import RecipeError
+from npuc.recipe import Recipe
+from passes.training.data.manifest import Manifest
+from passes.training.data.read_example import read_example
+from passes.training.data.sample import Example
+from passes.training.errors import TrainingError
+
+
+def manifest_requests(program: Program, data: str, count: int, seed: int) -> list[Request]:
+    """Returns a seeded choice of a manifest's entries, in their order.
+
+    Args:
+        program: Decides what an entry may hold.
+        data: Path of the manifest.
+        count: How many at most.
+        seed: Of the choice.
+
+    Raises:
+        TrainingError: The manifest is not usable, or has what the program does not take.
+    """
+    manifest = Manifest(Path(data).expanduser())
+    order = np.random.default_rng(seed).permutation(len(manifest))
+    roles = {component.role for component in program.components.values()}
+    chosen = sorted(int(index) for index in order[:count])
+    return [_request(read_example(manifest[index]), roles, f"{data}, entry {index + 1}") for index in chosen]
+
+
+def _request(example: Example, roles: set[Role], where: str) -> Request:
+    known = {
+        "image": roles & {Role.VISION_ENCODER},
+        "audio": roles & {Role.AUDIO_ENCODER},
+        "text": roles & {Role.TEXT_ENCODER, Role.EMBEDDING},
+    }
+    foreign = [name for name in example.modalities if not known[name]]
+    if foreign:
+        raise TrainingError(
+            "the model does not take what the training data holds",
+            where=where,
+            received=", ".join(foreign),
+            remedy=f"leave it out; the model takes {', '.join(name for name in known if known[name]) or 'tensors'}",
+        )
+    return Request(
+        example.text or "", example.image, example.samples, example.sample_rate, answer=example.answer
+    )
+
+
+def training_data_digests(recipe: Recipe) -> list[str]:
+    """Hashes the data of every section that trains; empty text for a section without data.
+
+    Raises:
+        RecipeError: There is no such file or folder.
+        TrainingError: A manifest is not usable.
+    """
+    sections = (recipe.distill, recipe.prune, recipe.qat)
+    return [
+        "" if section is None or section.data is None else data_digest(section.data) for section in sections
+    ]
+
+
+def data_digest(data: str) -> str:
+    """Hashes a manifest and every file it lists, or all files of a folder.
+
+    Raises:
+        RecipeError: There is no such file or folder.
+        TrainingError: The manifest is not usable.
+    """
+    path = Path(data).expanduser()
+    if not path.exists():
+        raise RecipeError(
+            "the training data does not exist",
+            received=data,
+            remedy="name a manifest (JSON Lines) or a folder; relative paths start at the current folder",
+        )
+    if path.is_dir():
+        files = [file for file in path.rglob("*") if file.is_file()]
+    else:
+        manifest = Manifest(path)
+        listed = {file for sample in manifest for file in (sample.image, sample.audio) if file is not None}
+        files = [path, *listed]
+    return content_key(*(file_sha256(file) for file in sorted(files)))

@@ -1,0 +1,93 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from exporter.program import Component, Modality, Program, Role
+from npuc.errors import RecipeError
+from npuc.recipe import Distill, Prune, Qat, Recipe, Subnetwork
+from npuc.stages.training_data import data_digest, manifest_requests, training_data_digests
+from passes.training.errors import TrainingError
+
+ROLES = (Role.VISION_ENCODER, Role.EMBEDDING, Role.PREFILL, Role.DECODE)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    for index in range(4):
+        Image.new("RGB", (4, 4), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    return write(
+        tmp_path,
+        *({"image": f"{index}.png", "text": f"what is {index}?", "answer": str(index)} for index in range(4)),
+    )
+
+
+def write(folder, *entries):
+    path = folder / "train.jsonl"
+    path.write_text("\n".join(json.dumps(entry) for entry in entries))
+    return path
+
+
+def program(*roles):
+    return Program(
+        "any", {role: Component(role, role, Modality.TEXT, None) for role in roles}, {}, {}, (), {}
+    )
+
+
+def test_requests_are_a_seeded_choice_in_the_order_of_the_manifest(manifest):
+    def asked(count, seed):
+        return [request.prompt for request in manifest_requests(program(*ROLES), str(manifest), count, seed)]
+
+    everything = [f"what is {index}?" for index in range(4)]
+    assert asked(99, 0) == everything
+    chosen = asked(2, 0)
+    assert chosen == asked(2, 0) == sorted(chosen) and len(chosen) == 2
+    assert len({tuple(asked(2, seed)) for seed in range(8)}) > 1
+
+
+def test_a_request_has_the_picture_and_the_answer(manifest):
+    requests = manifest_requests(program(*ROLES), str(manifest), 4, 0)
+    assert [np.asarray(request.image)[0, 0, 0] for request in requests] == [0, 1, 2, 3]
+    assert [request.answer for request in requests] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "taken"), [(ROLES[1:], "the model takes text"), ((Role.MODEL,), "the model takes tensors")]
+)
+def test_what_the_model_does_not_take_is_refused(manifest, roles, taken):
+    with pytest.raises(TrainingError, match=taken) as caught:
+        manifest_requests(program(*roles), str(manifest), 1, 0)
+    assert "entry" in caught.value.where and "image" in caught.value.received
+
+
+def test_the_digest_follows_the_listed_files_and_no_others(manifest):
+    first = data_digest(str(manifest))
+    (manifest.parent / "notes.txt").write_text("not listed")
+    assert data_digest(str(manifest)) == first
+    Image.new("RGB", (4, 4), (9, 9, 9)).save(manifest.parent / "2.png")
+    second = data_digest(str(manifest))
+    assert second != first
+    write(manifest.parent, {"image": "2.png", "text": "another"})
+    assert data_digest(str(manifest)) != second
+
+
+def test_the_digest_of_a_folder_follows_every_file(tmp_path):
+    (tmp_path / "a").write_text("1")
+    first = data_digest(str(tmp_path))
+    (tmp_path / "b").write_text("2")
+    assert data_digest(str(tmp_path)) != first
+
+
+def test_every_section_has_its_own_digest(manifest):
+    data, full = str(manifest), (Subnetwork(name="full", operations=1.0),)
+    assert training_data_digests(Recipe()) == training_data_digests(Recipe(qat=Qat())) == ["", "", ""]
+    digest = data_digest(data)
+    assert training_data_digests(Recipe(distill=Distill(data=data))) == [digest, "", ""]
+    assert training_data_digests(Recipe(prune=Prune(subnetworks=full, data=data))) == ["", digest, ""]
+    assert training_data_digests(Recipe(qat=Qat(data=data))) == ["", "", digest]
+
+
+def test_data_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RecipeError, match="none"):
+        data_digest(str(tmp_path / "none.jsonl"))
