@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 import time
 from collections.abc import Iterator
 
@@ -75,7 +76,9 @@ def main() -> None:
         "nothing", "100 %", f"{whole.perplexity:.1f}", "", f"{100 * whole.accuracy:.1f} %", "", "", ""
     )
     for name, student in _students(material, arguments.shares):
-        table.add_row(name, *_row(material, student, whole))
+        row = _row(material, student, whole)
+        print(name, *row, file=sys.stderr, flush=True)
+        table.add_row(name, *row)
     Console(width=110).print(table)
 
 
