@@ -1,10 +1,14 @@
 """What every test shares."""
 
+import os
 import shutil
 
 import pytest
+import torch
 
 from targets.errors import ToolError
+from targets.tools.environment import ToolEnvironment
+from targets.tools.tool import find_tool
 
 EMULATOR = "qemu-aarch64"
 
@@ -27,3 +31,27 @@ def _skipping_without_emulator():
         if shutil.which(EMULATOR) is None and EMULATOR in error.where:
             pytest.skip(f"{EMULATOR} is not installed")
         raise
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """The installed tool. `NPUC_TEST_SNAPDRAGON=1` turns a missing one from a skip into a failure."""
+    environment = ToolEnvironment(find_tool("snapdragon"))
+    if not environment.is_current() and os.environ.get("NPUC_TEST_SNAPDRAGON") != "1":
+        pytest.skip(f"the vendor's tool is not installed: {environment.tool.install_command}")
+    return environment
+
+
+@pytest.fixture
+def temporary_folder(monkeypatch, tmp_path_factory):
+    """Keeps the reproducer folders of refused jobs with the tests' other files."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("jobs")))
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Lets torch add in one order, whatever the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -26,12 +26,9 @@ SHAPES = CaptureOptions(image_size=(64, 96), prefill_length=8, cache_length=128)
 DEMO = DistillOptions(TrainingOptions(steps=3, learning_rate=3e-3), batch_size=2, held_out=1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread(one_thread):
+    pass
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,16 @@ import onnx_ir as ir
 import pytest
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.options import CaptureOptions
 from exporter.program import Component, Role
-from exporter.sources import open_source
 from passes.errors import PassError
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from passes.layer_plan import layer_units, stored_size, weight_size
-from passes.pipeline import directly_read_weights, normalize
 from passes.split_layers import split_layers
 from passes.split_program import part_bytes, plan_parts, split_program
 from targets.chain import ChainExecutor, ChainPart
 from tests.passes.conftest import seeded_feeds
-from tests.tiny_qwen3_vl import build
+from tests.tiny_decoder import tiny_decoder
 
 LIMIT = 350_000
 """Bytes: two of the three layers with the embedding table, or one."""
@@ -28,14 +25,7 @@ LIMIT = 350_000
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """Prefill and decode, normalised; nobody may read a weight of it by accident: see `forbid_reading`."""
-    folder = tmp_path_factory.mktemp("qwen3_vl")
-    build(folder, tied=True)
-    captured = open_source(folder, CaptureOptions(image_size=(64, 64), prefill_length=8, cache_length=24))
-    keep = directly_read_weights(captured)
-    captured.components = {name: captured.components[name] for name in ("prefill", "decode")}
-    for component in captured.components.values():
-        normalize(component, keep)
-    return captured
+    return tiny_decoder(tmp_path_factory.mktemp("qwen3_vl"))
 
 
 @pytest.fixture

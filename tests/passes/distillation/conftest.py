@@ -1,17 +1,13 @@
 """Two tiny Qwen3-VL folders, made once."""
 
 import pytest
-import torch
 
 from tests.tiny_qwen3_vl import build
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread(one_thread):
+    pass
 
 
 @pytest.fixture(scope="package")

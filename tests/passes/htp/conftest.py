@@ -1,7 +1,6 @@
 """The vendor's tool, where it is installed; the bundled model and a tiny Qwen3-VL as the compiler gets them."""
 
 import functools
-import os
 
 import pytest
 
@@ -12,20 +11,9 @@ from npuc.stages.observe import record_feeds
 from passes.calibration.calibrate import calibrate, calibration_method
 from passes.pipeline import directly_read_weights, normalize, quantize
 from passes.precision import PrecisionPolicy
-from targets.tools.environment import ToolEnvironment
-from targets.tools.tool import find_tool
 from tests.tiny_qwen3_vl import build
 
 OPTIONS = CaptureOptions(image_size=(64, 64), prefill_length=16, cache_length=64, requests=1)
-
-
-@pytest.fixture(scope="session")
-def tool():
-    """The installed tool. `NPUC_TEST_SNAPDRAGON=1` turns a missing one from a skip into a failure."""
-    environment = ToolEnvironment(find_tool("snapdragon"))
-    if not environment.is_current() and os.environ.get("NPUC_TEST_SNAPDRAGON") != "1":
-        pytest.skip(f"the vendor's tool is not installed: {environment.tool.install_command}")
-    return environment
 
 
 @pytest.fixture(scope="package")
@@ -57,6 +45,5 @@ def _quantised(source):
 
 
 @pytest.fixture(autouse=True)
-def temporary_folder(monkeypatch, tmp_path_factory):
-    """Keeps the reproducer folders of refused jobs with the tests' other files."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("jobs")))
+def _reproducers(temporary_folder):
+    pass

@@ -7,7 +7,6 @@ import copy
 import numpy as np
 import onnx_ir as ir
 import pytest
-import torch
 
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program
@@ -20,12 +19,9 @@ from tests.tiny_qwen3_vl import build
 HEADER = '<ir_version: 10, opset_import: ["" : 23]>'
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread(one_thread):
+    pass
 
 
 @pytest.fixture(scope="package")

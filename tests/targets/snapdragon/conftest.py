@@ -1,23 +1,9 @@
 """The vendor's tool, where the user installed it; small graphs for it."""
 
-import os
-
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-
-from targets.tools.environment import ToolEnvironment
-from targets.tools.tool import find_tool
-
-
-@pytest.fixture(scope="session")
-def tool():
-    """The installed tool. `NPUC_TEST_SNAPDRAGON=1` turns a missing one from a skip into a failure."""
-    environment = ToolEnvironment(find_tool("snapdragon"))
-    if not environment.is_current() and os.environ.get("NPUC_TEST_SNAPDRAGON") != "1":
-        pytest.skip(f"the vendor's tool is not installed: {environment.tool.install_command}")
-    return environment
 
 
 def _save(path, nodes, initializers, dtype, external=False):
@@ -75,6 +61,5 @@ def unsupported_block(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def temporary_folder(monkeypatch, tmp_path_factory):
-    """Keeps the reproducer folders of refused jobs with the tests' other files."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("jobs")))
+def _reproducers(temporary_folder):
+    pass

@@ -6,18 +6,15 @@ import pytest
 
 from exporter.families.kv_cache import KvCache
 from exporter.onnx_executor import OnnxExecutor
-from exporter.options import CaptureOptions
-from exporter.sources import open_source
 from npuc.weights_file import write_weights
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from passes.layer_plan import stored_size
-from passes.pipeline import directly_read_weights, normalize
 from passes.split_program import split_program
 from targets.agreement import signal_to_noise
 from targets.snapdragon.htp.share_weights import prepare_shared
 from targets.snapdragon.socs import find_htp_soc
-from tests.tiny_qwen3_vl import build
+from tests.tiny_decoder import tiny_decoder
 
 LIMIT = 350_000
 """Bytes in float32: two parts."""
@@ -25,14 +22,7 @@ LIMIT = 350_000
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("qwen3_vl")
-    build(folder, tied=True)
-    captured = open_source(folder, CaptureOptions(image_size=(64, 64), prefill_length=8, cache_length=24))
-    keep = directly_read_weights(captured)
-    captured.components = {name: captured.components[name] for name in ("prefill", "decode")}
-    for component in captured.components.values():
-        normalize(component, keep)
-    return captured
+    return tiny_decoder(tmp_path_factory.mktemp("qwen3_vl"))
 
 
 def _sample(component, length):
