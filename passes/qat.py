@@ -68,15 +68,13 @@ def train_quantized(
     module = TorchProgram(program, learn_scales=options.learn_scales)
     restore_master_weights(module, weights)
     scales = RelativeScales(program, module) if options.learn_scales else None
-
-    def after_step(point: LossPoint) -> None:
-        if scales is not None:
-            scales.after_step()
-        if on_step is not None:
-            on_step(point)
-
     curve = train_on_recordings(
-        module, lambda batch: distillation_losses(replay(module, batch)), recordings, options, after_step
+        module,
+        lambda batch: distillation_losses(replay(module, batch)),
+        recordings,
+        options,
+        on_step,
+        update=None if scales is None else scales.update,
     )
     write_back_program(program, module)
     return curve

@@ -10,7 +10,7 @@ from typing import Any
 import exporter
 import passes.distillation
 import passes.training
-from exporter.sources.fingerprint import source_fingerprint
+from exporter.sources.fingerprint import source_identity
 from exporter.sources.locate import model_path
 from npuc.cache import Cache, content_key, package_digest
 from npuc.errors import StageUnavailableError
@@ -75,7 +75,7 @@ def distill_model(
             received=model,
             remedy="name a folder with config.json, or compile the full model with --tier high",
         )
-    key = _key(model, folder, recipe)
+    key = _key(model, recipe)
     checkpoints = cache.work_folder(key)
     options = _options(settings, recipe, checkpoints)
 
@@ -149,21 +149,8 @@ def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOpt
     )
 
 
-def _key(model: str, folder: Path, recipe: Recipe) -> str:
+def _key(model: str, recipe: Recipe) -> str:
     settings = recipe.model_dump(mode="json", include={"distill", "capture"})
     code = package_digest(passes.distillation, passes.training, exporter)
     data = "" if recipe.distill is None or recipe.distill.data is None else data_digest(recipe.distill.data)
-    return content_key("distill", _fingerprint(model, folder), settings, data, tool_versions(), code)
-
-
-def _fingerprint(model: str, folder: Path) -> str:
-    """Hashes the folder's files; of one too large for that, their names, sizes and times."""
-    whole = source_fingerprint(model)
-    if whole is not None:
-        return whole
-    entries = [
-        [path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns]
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    ]
-    return content_key(entries)
+    return content_key("distill", source_identity(model) or "", settings, data, tool_versions(), code)

@@ -7,6 +7,7 @@ cache, so that a second device, or a run after an interruption, starts from here
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import passes
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Feeds, Modality, Program, Role
 from exporter.sources import DEMO, open_source
-from exporter.sources.fingerprint import source_fingerprint
+from exporter.sources.fingerprint import source_fingerprint, source_identity
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import Cache, content_key, package_digest
 from npuc.dump_ir import IrDump
@@ -135,18 +136,31 @@ def prepare_key(job: PrepareJob) -> str | None:
     Raises:
         DiagnosticError: The training data is not usable.
     """
-    data = training_data_digests(job.recipe)  # first, so that unusable data is refused before any work
+    decisive = _decisive(job)  # first, so that unusable data is refused before any work
     fingerprint = source_fingerprint(job.model) if job.dump_folder is None else None
-    if fingerprint is None:
+    return None if fingerprint is None else content_key("prepare", fingerprint, *decisive)
+
+
+def _training_folder(job: PrepareJob) -> Path | None:
+    """Returns where unfinished training is kept; None where nothing is trained, or the model cannot be recognised."""
+    trains = job.recipe.qat is not None or job.recipe.prune is not None
+    identity = source_identity(job.model) if trains else None
+    if identity is None:
         return None
+    return job.cache.work_folder(content_key("train", identity, *_decisive(job)))
+
+
+def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], dict[str, Any], str]:
+    """Returns what decides the result besides the model."""
     recipe = job.recipe.model_dump(mode="json", exclude={"name": True, "gates": True, "precision": {"npu"}})
     code = package_digest(exporter, passes)
-    return content_key("prepare", fingerprint, recipe, data, tool_versions(), code)
+    return recipe, training_data_digests(job.recipe), tool_versions(), code
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     dump = IrDump(job.dump_folder)
-    observed = observe_program(job, dump)
+    checkpoints = _training_folder(job)
+    observed = observe_program(job, dump, checkpoints)
     program, remarks = observed.program, observed.remarks
     qat = QatStage(program, job.recipe.qat, job.reporter) if job.recipe.qat is not None else None
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
@@ -154,7 +168,7 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     for name, entries in quantized.remarks.items():
         remarks.setdefault(name, []).extend(entries)
     if qat is not None:
-        remarks["qat"] = qat.train(program, folder)
+        remarks["qat"] = qat.train(program, folder, checkpoints)
     if observed.student is not None:
         remarks["student"] = [student_remark(observed.student.record)]
         copy_student_curve(observed.student, folder)
@@ -165,15 +179,18 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
             write_curve(observed.pruned.curve, CURVE_NAME, folder)
     write_remarks(remarks, folder)
     nested = _write_model(job, program, observed.pruned, folder)
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return _summary(program, quantized, nested)
 
 
-def observe_program(job: PrepareJob, dump: IrDump) -> Observed:
+def observe_program(job: PrepareJob, dump: IrDump, checkpoints: Path | None = None) -> Observed:
     """Captures and normalises a model and runs its calibration requests.
 
     Args:
         job: What to prepare.
         dump: Is shown the graph after each pass.
+        checkpoints: Where training of sub-networks keeps what it needs to go on after an interruption, or None.
 
     Raises:
         DiagnosticError: The model cannot be read, captured, rewritten or executed.
@@ -186,7 +203,9 @@ def observe_program(job: PrepareJob, dump: IrDump) -> Observed:
         remarks = normalize_program(program, advance, dump)
     feeds, pruned = _observe(job, program), None
     if job.recipe.prune is not None:
-        pruned = prune_program(PruneJob(job.model, job.recipe.prune, job.reporter), program, feeds)
+        pruned = prune_program(
+            PruneJob(job.model, job.recipe.prune, job.reporter, checkpoints), program, feeds
+        )
         feeds = _observe(job, program)
     return Observed(program, feeds, remarks, student, pruned)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -51,11 +52,13 @@ class PruneJob:
         model: As the user named it.
         settings: The recipe's section [prune].
         reporter: Is told about progress.
+        checkpoints: Where training keeps what it needs to go on after an interruption, or None.
     """
 
     model: str
     settings: Prune
     reporter: ProgressReporter
+    checkpoints: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +108,7 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     recordings = teach(program, requests, job.reporter) if settings.steps else []
     curve = _train(job, program, dependencies, subnetworks, recordings) if recordings else None
     if curve is not None:
-        remarks.append(elastic_training_remark(curve, _training(settings)))
+        remarks.append(elastic_training_remark(curve, _training(job)))
         first, last = remarks[-1].numbers["loss_first"], remarks[-1].numbers["loss_last"]
         job.reporter.note(f"training of sub-networks: loss {first:.4g} at first, {last:.4g} at last")
     return Pruned(tuple(subnetworks), tuple(remarks), curve)
@@ -137,8 +140,15 @@ def _executors(program: Program) -> dict[str, OnnxExecutor]:
     return {name: OnnxExecutor(component.model) for name, component in program.components.items()}
 
 
-def _training(settings: Prune) -> ElasticOptions:
-    return ElasticOptions(settings.steps, settings.learning_rate, settings.batch_size, settings.seed)
+def _training(job: PruneJob) -> ElasticOptions:
+    settings = job.settings
+    return ElasticOptions(
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        checkpoints=None if job.checkpoints is None else job.checkpoints / CURVE_NAME,
+    )
 
 
 def _train(
@@ -148,7 +158,7 @@ def _train(
     subnetworks: Sequence[Subnetwork],
     recordings: Sequence[Recording],
 ) -> LossCurve:
-    options = _training(job.settings)
+    options = _training(job)
     with job.reporter.phase("train", options.steps) as advance:
         return train_elastic(
             program, dependencies, subnetworks, recordings, options, lambda _point: advance(1, 0)

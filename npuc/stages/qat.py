@@ -38,12 +38,13 @@ class QatStage:
         self._weights: FloatWeights = float_weights(program)
         self._recordings: list[Recording] = teach(program, _requests(program, settings), reporter)
 
-    def train(self, program: Program, folder: Path) -> list[Remark]:
+    def train(self, program: Program, folder: Path, checkpoints: Path | None = None) -> list[Remark]:
         """Trains the program, quantised by now, in place.
 
         Args:
             program: The one given before.
             folder: Of the artifact; the loss curve goes to its `training/`.
+            checkpoints: Where training keeps what it needs to go on after an interruption, or None.
 
         Returns:
             What training did.
@@ -53,7 +54,12 @@ class QatStage:
         """
         settings = self._settings
         options = QatOptions(
-            settings.steps, settings.learning_rate, settings.batch_size, settings.seed, settings.learn_scales
+            steps=settings.steps,
+            learning_rate=settings.learning_rate,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            checkpoints=None if checkpoints is None else checkpoints / CURVE_NAME,
+            learn_scales=settings.learn_scales,
         )
         with self._reporter.phase("train", settings.steps) as advance:
             curve = train_quantized(

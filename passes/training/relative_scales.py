@@ -28,11 +28,11 @@ class RelativeScales:
             if kind_of(value) is Kind.SCALE
         }
         self._scales = [scale for name, scale in module.named_weights().items() if name in names]
-        self._before = [scale.detach().clone() for scale in self._scales]
 
     @torch.no_grad()
-    def after_step(self) -> None:
-        """To be called after every step of the optimizer."""
-        for scale, before in zip(self._scales, self._before, strict=True):
-            scale.copy_(before * torch.exp(scale - before))
-            before.copy_(scale)
+    def update(self, optimizer: torch.optim.Optimizer) -> None:
+        """Takes a step of the optimizer."""
+        before = [scale.detach().clone() for scale in self._scales]
+        optimizer.step()
+        for scale, old in zip(self._scales, before, strict=True):
+            scale.copy_(old * torch.exp(scale - old))

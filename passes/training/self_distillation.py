@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from passes.training.loss_curve import LossCurve, LossPoint
 from passes.training.options import TrainingOptions
 from passes.training.recording import Recording
 from passes.training.replay import Replayed
-from passes.training.trainer import Trainer
+from passes.training.trainer import Trainer, Update
 
 LOGITS = "logits"
 """Outputs whose name ends so are compared as distributions."""
@@ -30,12 +31,17 @@ class RecordedTraining:
         learning_rate: Highest; reached after a twentieth of the steps, then half a cosine down to zero.
         batch_size: Requests in a step; fewer where there are fewer.
         seed: Of the order of requests, and of what the loss draws.
+        checkpoints: Folder for checkpoints, or None. Training goes on from the newest one in it, with the same result
+            as if it had not been interrupted.
+        checkpoint_every: Steps between checkpoints.
     """
 
     steps: int
     learning_rate: float
     batch_size: int
     seed: int = 0
+    checkpoints: Path | None = None
+    checkpoint_every: int = 50
 
 
 def train_on_recordings(
@@ -44,6 +50,7 @@ def train_on_recordings(
     recordings: Sequence[Recording],
     options: RecordedTraining,
     on_step: Callable[[LossPoint], None] | None = None,
+    update: Update | None = None,
 ) -> LossCurve:
     """Trains a module in place.
 
@@ -53,6 +60,7 @@ def train_on_recordings(
         recordings: Requests that were answered before.
         options: How long and how fast.
         on_step: Called after each step.
+        update: Takes a step of the optimizer; default: its `step`.
 
     Raises:
         TrainingError: There are no recordings, or training diverged.
@@ -68,8 +76,11 @@ def train_on_recordings(
             warmup_steps=options.steps // 20,
             weight_decay=0.0,
             seed=options.seed,
+            checkpoints=options.checkpoints,
+            checkpoint_every=options.checkpoint_every,
         ),
         on_step,
+        update,
     ).run()
 
 

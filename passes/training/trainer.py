@@ -25,6 +25,7 @@ from passes.training.options import TrainingOptions
 
 Loss = Callable[[Batch], Mapping[str, torch.Tensor]]
 OnStep = Callable[[LossPoint], None]
+Update = Callable[[torch.optim.Optimizer], None]
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 """Names of AdamW's tensors in torch's optimizer state."""
@@ -47,6 +48,7 @@ class Trainer(Generic[Batch]):
         batches: Where the run begins (or, after an interruption, any state: the checkpoint's is loaded).
         options: How long and how fast.
         on_step: Called in the main process after each step.
+        update: Takes a step of the optimizer, in every process; default: its `step`.
 
     Raises:
         TrainingError: Options, module and processes do not fit together.
@@ -59,11 +61,13 @@ class Trainer(Generic[Batch]):
         batches: BatchStream[Batch],
         options: TrainingOptions,
         on_step: OnStep | None = None,
+        update: Update | None = None,
     ) -> None:
         self._module = module
         self._batches = batches
         self._options = options
         self._on_step = on_step
+        self._update: Update = update or _step
         self._processes = current_processes()
         self._root = _Step(module, loss)
         self._check()
@@ -130,7 +134,7 @@ class Trainer(Generic[Batch]):
         if not overflowed:
             shortened = min(1.0, options.clip_norm / max(norm, 1e-30))
             scale_gradients(self._parameters.values(), shortened / self._scale.value)
-            self._optimizer.step()
+            self._update(self._optimizer)
         if options.precision == "float16":
             self._scale.update(overflowed)
         return LossPoint(step + 1, loss, terms, rate, None if overflowed else norm)
@@ -249,6 +253,10 @@ class _Step(nn.Module):
     def forward(self, batch: Any) -> Mapping[str, torch.Tensor]:
         """Batch → terms."""
         return self._loss(batch)
+
+
+def _step(optimizer: torch.optim.Optimizer) -> None:
+    optimizer.step()
 
 
 def _groups(parameters: Mapping[str, nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:

@@ -71,6 +71,29 @@ def test_the_same_seed_gives_the_same_bytes(taught):
     assert codes() == codes()
 
 
+@pytest.mark.parametrize("learn_scales", [False, True])
+def test_an_interrupted_training_ends_with_the_same_bytes(taught, tmp_path, learn_scales):
+    weights, calls = taught
+
+    def train(checkpoints, on_step=None):
+        program = quantized_program()
+        options = QatOptions(6, 1e-2, 3, 4, checkpoints, 2, learn_scales=learn_scales)
+        curve = train_quantized(program, weights, calls, options, on_step)
+        initializers = program.components[ONLY].model.graph.initializers
+        return curve, {name: value.const_value.tobytes() for name, value in initializers.items()}
+
+    def interrupt(point):
+        if point.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, interrupt)
+    resumed = []
+    again = train(tmp_path, lambda point: resumed.append(point.step))
+    assert resumed == [5, 6]
+    assert again == train(None)
+
+
 def test_master_weights_are_the_float_weights(taught):
     weights, _ = taught
     module = TorchProgram(quantized_program(Format.FLOAT16))

@@ -1,10 +1,12 @@
 import json
 
 import numpy as np
+import pytest
 
 from npuc.progress import SilentReporter
 from npuc.recipe import Qat
 from npuc.stages.qat import QatStage
+from tests.npuc.interrupted import Interrupting
 from tests.two_layers import ONLY, float_program, quantized_program, requests
 
 
@@ -27,3 +29,21 @@ def test_the_stage_trains_and_writes_its_curve(tmp_path):
 
 def initializers(program):
     return program.components[ONLY].model.graph.initializers
+
+
+def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path):
+    def train(folder, reporter, checkpoints=None):
+        folder.mkdir()
+        source, program = float_program(), quantized_program()
+        source.requests = tuple(requests(6))
+        settings = Qat(steps=60, learning_rate=1e-2, batch_size=3, requests=5, learn_scales=True)
+        QatStage(source, settings, reporter).train(program, folder, checkpoints)
+        curve = (folder / "training" / "qat.csv").read_text()
+        return curve, {name: value.const_value.tobytes() for name, value in initializers(program).items()}
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "a", Interrupting(55), tmp_path / "checkpoints")
+    resuming = Interrupting()
+    resumed = train(tmp_path / "b", resuming, tmp_path / "checkpoints")
+    assert resuming.trained == 10  # the newest checkpoint is that of step 50
+    assert resumed == train(tmp_path / "c", Interrupting())
