@@ -10,9 +10,9 @@ from rich.filesize import decimal
 
 from npuc.manifest import Manifest
 from npuc.tables import amount, layer_label
+from npuc.training_curves import read_curves
 
 REPORT_NAME = "report.html"
-LOSS_CURVE = "training/distillation_loss.svg"
 _BAR_FULL_SCALE = 50.0  # dB that fill a bar: beyond it FP8 differences are invisible in any task
 
 
@@ -44,15 +44,9 @@ def write_report(manifest: Manifest, folder: Path) -> None:
         layer_counts=sorted(counts.items()),
         policies=_policies(manifest),
         notes=sorted({s.note for component in manifest.components for s in component.segments}),
-        loss_curve=_loss_curve(folder),
+        curves=read_curves(folder),
     )
     (folder / REPORT_NAME).write_text(text, "utf-8")
-
-
-def _loss_curve(folder: Path) -> str:
-    """Returns the picture that training wrote beside the report; empty where nothing was trained."""
-    path = folder / LOSS_CURVE
-    return path.read_text("utf-8") if path.is_file() else ""
 
 
 def _bar_percent(decibels: float) -> int:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 from pathlib import Path
 
+from passes.distill import CURVE_NAME
 from passes.training.loss_curve import LossCurve
+
+DISTILLATION = CURVE_NAME
+SUBNETWORKS, QAT = "subnetworks", "qat"
+"""Names of the curves' files, without suffix."""
 
 TRAINING_FOLDER = "training"
 """Of the artifact."""
@@ -38,3 +45,41 @@ def copy_curve(source: Path, name: str, folder: Path) -> None:
     target.mkdir(exist_ok=True)
     for suffix in _SUFFIXES:
         shutil.copyfile(source / f"{name}.{suffix}", target / f"{name}.{suffix}")
+
+
+@dataclasses.dataclass(frozen=True)
+class CurveSummary:
+    """A curve as the report shows it.
+
+    Attributes:
+        steps: Of the training.
+        first: Mean loss of the first tenth of the steps.
+        last: Of the last tenth.
+        picture: SVG.
+    """
+
+    steps: int
+    first: float
+    last: float
+    picture: str
+
+
+def read_curves(folder: Path) -> dict[str, CurveSummary]:
+    """Reads the curves that were written or copied into an artifact, by name.
+
+    Args:
+        folder: Of the artifact.
+    """
+    return {path.stem: _read(path) for path in sorted((folder / TRAINING_FOLDER).glob("*.json"))}
+
+
+def _read(path: Path) -> CurveSummary:
+    curve = LossCurve.from_json(json.loads(path.read_text("utf-8")))
+    steps = len(curve.points)
+    tenth = max(1, steps // 10)
+    return CurveSummary(
+        steps,
+        curve.mean(1, tenth),
+        curve.mean(steps - tenth + 1, steps),
+        path.with_suffix(".svg").read_text("utf-8"),
+    )

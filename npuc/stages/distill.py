@@ -18,9 +18,9 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Distill, Recipe
 from npuc.stages.capture import capture_options
 from npuc.stages.training_data import data_digest
-from npuc.training_curves import copy_curve
+from npuc.training_curves import DISTILLATION, copy_curve
 from npuc.version import tool_versions
-from passes.distill import CURVE_NAME, distill
+from passes.distill import distill
 from passes.distillation.objective import LossWeights
 from passes.distillation.options import DistillOptions
 from passes.distillation.student_folder import RECORD_FILE
@@ -119,7 +119,7 @@ def summary_line(record: dict[str, Any]) -> str:
 
 def copy_student_curve(student: StudentSource, folder: Path) -> None:
     """Copies the loss curve into the artifact."""
-    copy_curve(student.folder, CURVE_NAME, folder)
+    copy_curve(student.folder, DISTILLATION, folder)
 
 
 def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOptions:

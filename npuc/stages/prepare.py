@@ -36,13 +36,13 @@ from npuc.stages.distill import (
 )
 from npuc.stages.normalize import normalize_program
 from npuc.stages.observe import draw_requests, record_feeds
-from npuc.stages.prune import CURVE_NAME, Pruned, PruneJob, prune_program
+from npuc.stages.prune import Pruned, PruneJob, prune_program
 from npuc.stages.qat import QatStage
 from npuc.stages.quantize import Quantized, quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
 from npuc.stages.training_data import training_data_digests
-from npuc.training_curves import write_curve
+from npuc.training_curves import SUBNETWORKS, write_curve
 from npuc.version import tool_versions
 from npuc.weights_file import large_initializers, write_weights
 from passes.elastic import lay_out
@@ -176,7 +176,7 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
         remarks["subnetworks"] = list(observed.pruned.remarks)
         lay_out(program, observed.pruned.subnetworks)
         if observed.pruned.curve is not None:
-            write_curve(observed.pruned.curve, CURVE_NAME, folder)
+            write_curve(observed.pruned.curve, SUBNETWORKS, folder)
     write_remarks(remarks, folder)
     nested = _write_model(job, program, observed.pruned, folder)
     if checkpoints is not None:

@@ -20,6 +20,7 @@ from npuc.recipe import Prune
 from npuc.stages.observe import draw_requests, record_feeds
 from npuc.stages.teach import teach
 from npuc.stages.training_data import manifest_requests
+from npuc.training_curves import SUBNETWORKS
 from passes.elastic import (
     Subnetwork,
     elastic_groups,
@@ -31,14 +32,12 @@ from passes.elastic_training import ElasticOptions, elastic_training_remark, tra
 from passes.pruning.dependencies import Dependencies
 from passes.pruning.dependencies import analyse as analyse_dependencies
 from passes.pruning.importance import Scores, activation_norm
-from passes.pruning.plan import PlanOptions
+from passes.pruning.lead_heads import lead_heads
+from passes.pruning.plan import PlanOptions, prunable
 from passes.pruning.taylor import taylor
 from passes.remark import Remark
 from passes.training.loss_curve import LossCurve
 from passes.training.recording import Recording
-
-CURVE_NAME = "subnetworks"
-"""Of the loss curve's files."""
 
 _IMPORTANCE_REQUESTS = 16
 """Requests of the training data that importance is measured on, as many as calibration takes by default."""
@@ -92,6 +91,8 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     options = PlanOptions(keep_cache=settings.keep_cache, least=settings.least_width)
     with job.reporter.phase("importance", 1) as advance:
         dependencies = analyse_dependencies(program)
+        if lead_heads(program, dependencies, prunable(dependencies, options)):
+            dependencies = analyse_dependencies(program)
         if settings.data is not None:
             feeds = record_feeds(program, _executors(program), draw_requests(requests, _IMPORTANCE_REQUESTS))
         scores = _importance(settings, program, dependencies, feeds)
@@ -147,7 +148,7 @@ def _training(job: PruneJob) -> ElasticOptions:
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
         seed=settings.seed,
-        checkpoints=None if job.checkpoints is None else job.checkpoints / CURVE_NAME,
+        checkpoints=None if job.checkpoints is None else job.checkpoints / SUBNETWORKS,
     )
 
 

@@ -10,14 +10,11 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Qat
 from npuc.stages.teach import teach
 from npuc.stages.training_data import manifest_requests
-from npuc.training_curves import write_curve
+from npuc.training_curves import QAT, write_curve
 from passes.qat import QatOptions, qat_remark, train_quantized
 from passes.remark import Remark
 from passes.training.master_weights import FloatWeights, float_weights
 from passes.training.recording import Recording
-
-CURVE_NAME = "qat"
-"""Of the loss curve's files."""
 
 
 class QatStage:
@@ -58,14 +55,14 @@ class QatStage:
             learning_rate=settings.learning_rate,
             batch_size=settings.batch_size,
             seed=settings.seed,
-            checkpoints=None if checkpoints is None else checkpoints / CURVE_NAME,
+            checkpoints=None if checkpoints is None else checkpoints / QAT,
             learn_scales=settings.learn_scales,
         )
         with self._reporter.phase("train", settings.steps) as advance:
             curve = train_quantized(
                 program, self._weights, self._recordings, options, lambda _point: advance(1, 0)
             )
-        write_curve(curve, CURVE_NAME, folder)
+        write_curve(curve, QAT, folder)
         remark = qat_remark(curve, options)
         first, last = remark.numbers["loss_first"], remark.numbers["loss_last"]
         self._reporter.note(f"training: loss {first:.4g} at first, {last:.4g} at last")

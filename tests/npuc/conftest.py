@@ -4,6 +4,9 @@ import os
 import pytest
 
 from npuc.cli import run
+from npuc.manifest import Manifest
+from npuc.recipe_file import tier_recipe
+from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,3 +30,35 @@ def npuc(capfd, monkeypatch, tmp_path_factory):
         return Result(code, captured.out, captured.err)
 
     return invoke
+
+
+@pytest.fixture
+def manifest():
+    """A manifest without components."""
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        npuc_version=npuc_version(),
+        tool_versions=tool_versions(),
+        source={"source": "demo"},
+        family="generic",
+        settings={},
+        assets=("assets/tokenizer.json",),
+        device={"id": "d", "name": "D", "soc": "S", "tier": "high", "target": "arm"},
+        recipe=tier_recipe("high").model_dump(mode="json"),
+        components=(),
+        subnetworks=(
+            {
+                "name": "full",
+                "components": {},
+                "operations": 1,
+                "operations_share": 1.0,
+                "bytes_touched": 1,
+                "accuracy": None,
+                "test_requests": 0,
+                "cache": "valid",
+            },
+        ),
+        format_errors=(),
+        budgets=(),
+        files={},
+    )

@@ -3,40 +3,8 @@ import json
 import pytest
 
 from npuc.errors import ArtifactError
-from npuc.manifest import MANIFEST_NAME, Manifest, read_manifest
-from npuc.recipe_file import tier_recipe
-from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
-
-
-@pytest.fixture
-def manifest():
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        npuc_version=npuc_version(),
-        tool_versions=tool_versions(),
-        source={"source": "demo"},
-        family="generic",
-        settings={},
-        assets=("assets/tokenizer.json",),
-        device={"id": "d", "name": "D", "soc": "S", "tier": "high", "target": "arm"},
-        recipe=tier_recipe("high").model_dump(mode="json"),
-        components=(),
-        subnetworks=(
-            {
-                "name": "full",
-                "components": {},
-                "operations": 1,
-                "operations_share": 1.0,
-                "bytes_touched": 1,
-                "accuracy": None,
-                "test_requests": 0,
-                "cache": "valid",
-            },
-        ),
-        format_errors=(),
-        budgets=(),
-        files={},
-    )
+from npuc.manifest import MANIFEST_NAME, read_manifest
+from npuc.version import SCHEMA_VERSION
 
 
 def test_round_trip(tmp_path, manifest):

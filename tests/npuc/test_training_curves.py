@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from npuc.training_curves import copy_curve, write_curve
+from npuc.training_curves import copy_curve, read_curves, write_curve
 from passes.training.loss_curve import LossCurve, LossPoint
 
 
@@ -20,6 +20,10 @@ def test_several_curves_share_the_folder(curve, tmp_path):
         f"{name}.{suffix}" for name in ("qat", "subnetworks") for suffix in ("csv", "json", "svg")
     ]
     assert LossCurve.from_json(json.loads((tmp_path / "training" / "qat.json").read_text())) == curve
+    read = read_curves(tmp_path)
+    assert list(read) == ["qat", "subnetworks"]
+    assert (read["qat"].steps, read["qat"].first, read["qat"].last) == (2, 2.0, 1.0)
+    assert read["qat"].picture.startswith("<svg")
 
 
 def test_a_curve_is_copied_without_its_neighbours(curve, tmp_path):
