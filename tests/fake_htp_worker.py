@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import onnx
 import onnxruntime
 
 FAULT = ""
+NAMES = {57: "sm8650", 69: "sm8750", 87: "sm8850"}
 
 
 def prepare(request):
@@ -26,7 +28,10 @@ def prepare(request):
     if FAULT == "1002":
         Path("prepared.onnx").write_bytes(b"what the provider leaves behind")
         raise RuntimeError("Failed to finalize QNN graph. Error: QNN_COMMON_ERROR_MEM_ALLOC, Code: 1002")
-    (soc,) = request["socs"]
+    chips = [str(soc["soc_model"]) for soc in request["socs"]]
+    if len(chips) > 1 and len(request["graphs"]) > 1:
+        raise RuntimeError("Multi-SoC EP context is currently unsupported with shared EP context usage.")
+    binary = Path(request["graphs"][0]["prepared"]).stem + "_qnn.bin"
     for graph in request["graphs"]:
         for path in Path(graph["model"]).parent.iterdir():
             content = path.read_bytes()  # onnx reads no external data with several hard links
@@ -36,11 +41,21 @@ def prepare(request):
         for node in model.graph.node:
             if FAULT == "wrong" and node.op_type == "Relu":
                 node.op_type = "Neg"
-        binary = Path(graph["prepared"]).stem + "_qnn.bin"
         onnx.save(model, graph["prepared"])
-        Path(binary).write_bytes(b"binary")
-    field = f"v2:6:2.51.0:5.51.0:0:{soc['soc_model']}:0:0"
+    write_binary(Path(binary), request["socs"])
+    archs = ",".join(str(soc["arch"]) for soc in request["socs"]) if len(chips) > 1 else "0"
+    field = f"v2:6:2.51.0:5.51.0:{archs}:{','.join(chips)}:0:0"
     return {"compatibility": [field] * len(request["graphs"]), "binary": binary}
+
+
+def write_binary(path, socs):
+    """Code for several chips is a ZIP file with an entry for each."""
+    if len(socs) == 1:
+        path.write_bytes(b"another binary" if FAULT == "other" else b"binary")
+        return
+    with zipfile.ZipFile(path, "w") as container:
+        for soc in socs[:1] if FAULT == "one chip" else socs:
+            container.writestr(f"htp.cache.{NAMES[soc['soc_model']]}.0", b"code")
 
 
 def answer(model, source, destination):
@@ -65,7 +80,12 @@ def serve(request):
         answers.write(bytes([status]) + len(content).to_bytes(8, "little") + content)
         answers.flush()
 
-    send(0, b"")
+    if "graphs" in request:
+        models = [graph["prepared"] for graph in request["graphs"]]
+        send(0, json.dumps(prepare(request)).encode())
+    else:
+        models = [request["model"]]
+        send(0, b"{}")
     while header := sys.stdin.buffer.read(8):
         message = sys.stdin.buffer.read(int.from_bytes(header, "little"))
         if FAULT == "dies":
@@ -74,7 +94,7 @@ def serve(request):
             time.sleep(60)
         result = io.BytesIO()
         try:
-            answer(request["model"], io.BytesIO(message), result)
+            answer(models[message[0]], io.BytesIO(message[1:]), result)
             send(0, result.getvalue())
         except Exception as error:
             send(1, str(error).encode())

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from targets.snapdragon.htp import executor, prepare, session
+from targets.snapdragon.htp import compiled_graphs, executor, prepare, session
 from targets.tools.tool import find_tool
 
 WORKER = Path(__file__).with_name("fake_htp_worker.py")
@@ -28,5 +28,5 @@ def install_fake_tool(monkeypatch, cache, fault=""):
     (folder / "installed.json").write_text(json.dumps(record))
     worker = folder / "worker.py"
     worker.write_text(WORKER.read_text().replace('FAULT = ""', f'FAULT = "{fault}"'))
-    for module in (executor, prepare, session):
+    for module in (compiled_graphs, executor, prepare, session):
         monkeypatch.setattr(module, "WORKER", worker)

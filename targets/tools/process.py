@@ -22,6 +22,9 @@ SCRIPT_NAME = "job.py"
 OUTPUT_NAME = "output.txt"
 _LONGEST_OUTPUT = 2000
 _INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
+_FIXED = {"MALLOC_PERTURB_": "255"}
+"""glibc fills new memory with zeros (255 xor 255). Qualcomm's compiler pads weights with memory that it never wrote:
+without this, remains of whatever the process did before would be shipped in the binary."""
 
 
 class JobError(TargetError):
@@ -123,7 +126,7 @@ def _result(title: str, folder: Path, code: int | None, seconds: float) -> dict[
 
 def inherited() -> dict[str, str]:
     """Returns the environment variables a job gets: nothing else of the user's environment reaches it."""
-    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ} | _FIXED
 
 
 def job_error(what: str, folder: Path, received: str = "") -> JobError:

@@ -36,6 +36,7 @@ class ToolSession:
         prepare: Puts the session's files into the folder.
         seconds: Time limit of one answer.
         on_failure: Leaves what reproduces a failed message in the folder; given the folder and the message.
+        on_start: Given the folder and the first answer; an error it raises ends the session.
 
     Raises:
         ToolError: The tool is not installed, or a file cannot be written.
@@ -51,6 +52,7 @@ class ToolSession:
         prepare: Callable[[Path], None],
         seconds: float,
         on_failure: Callable[[Path, bytes], None],
+        on_start: Callable[[Path, bytes], None] = lambda _folder, _answer: None,
     ) -> None:
         python = environment.require()
         self._title, self._seconds, self._on_failure = environment.tool.title, seconds, on_failure
@@ -73,7 +75,7 @@ class ToolSession:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         try:
-            self._answer(b"")
+            on_start(self._folder, self._answer(b""))
         except BaseException:
             self.close()
             raise

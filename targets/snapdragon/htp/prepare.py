@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from targets.tools.tool import find_tool
 WORKER = Path(str(resources.files("targets.snapdragon.htp") / "worker.py"))
 """The script that runs in the tool's environment."""
 
+INPUTS_NAME = "inputs.npz"
+_OUTPUTS_NAME = "outputs.npz"
 _MODEL = "model.onnx"
 
 
@@ -38,7 +40,8 @@ def prepare(
 ) -> ContextBinary:
     """Compiles a whole graph; a node that HTP does not take is an error, never a fallback to the CPU.
 
-    The same model and chips give the same bytes.
+    The same model and chips give the same EPContext file and a binary of the same size. A few of its bytes may differ:
+    the compiler pads weights with memory that it never wrote.
 
     Args:
         model: ONNX file with static shapes; its external data lies in the same folder.
@@ -102,7 +105,7 @@ def run_prepare(
     result = run_job(
         environment or ToolEnvironment(find_tool("snapdragon")),
         WORKER,
-        _request(job),
+        compile_request(job.models, job.socs, job.samples),
         prepare=lambda folder: _place(job, folder),
         collect=lambda folder: _take(job, folder, {} if outputs is None else outputs),
         seconds=job.seconds,
@@ -139,25 +142,42 @@ def chips(soc: HtpSoc | Sequence[HtpSoc]) -> tuple[HtpSoc, ...]:
     return socs
 
 
-def _request(job: PrepareJob) -> dict[str, Any]:
+def compile_request(
+    models: Mapping[str, Path], socs: Sequence[HtpSoc], samples: Collection[str] = (), action: str = "prepare"
+) -> dict[str, Any]:
+    """Returns what the worker is told.
+
+    Args:
+        models: ONNX files by the names of the prepared files, as `place_models` places them.
+        socs: The chips.
+        samples: Names of the prepared files whose graphs are executed as well.
+        action: See the worker.
+    """
     graphs = []
-    for index, file in enumerate(job.models):
-        graph = {"model": f"{_source(index)}/{_MODEL}", "prepared": file}
-        if file in job.samples:
-            graph |= {"inputs": f"{_source(index)}/inputs.npz", "outputs": f"{_source(index)}/outputs.npz"}
+    for index, file in enumerate(models):
+        source = source_folder(index)
+        graph = {"model": f"{source}/{_MODEL}", "prepared": file}
+        if file in samples:
+            graph |= {"inputs": f"{source}/{INPUTS_NAME}", "outputs": f"{source}/{_OUTPUTS_NAME}"}
         graphs.append(graph)
-    socs = [{"soc_model": item.soc_model, "arch": item.arch} for item in job.socs]
-    return {"action": "prepare", "graphs": graphs, "socs": socs}
+    chips = [{"soc_model": item.soc_model, "arch": item.arch} for item in socs]
+    return {"action": action, "graphs": graphs, "socs": chips}
 
 
-def _source(index: int) -> str:
+def source_folder(index: int) -> str:
     """Folder of one graph in the job: two graphs may have external data of the same name."""
     return f"graph_{index}"
 
 
-def _place(job: PrepareJob, folder: Path) -> None:
-    for index, (file, model) in enumerate(job.models.items()):
-        source = folder / _source(index)
+def place_models(models: Iterable[Path], folder: Path) -> None:
+    """Puts graphs and their external data into a job's folder.
+
+    Raises:
+        TargetError: A model's external data is not beside it.
+        OSError: A file cannot be read, or the disk is full.
+    """
+    for index, model in enumerate(models):
+        source = folder / source_folder(index)
         source.mkdir()
         shutil.copyfile(model, source / _MODEL)
         for name in _external_files(model):
@@ -169,8 +189,14 @@ def _place(job: PrepareJob, folder: Path) -> None:
                     remedy="save the model and its data into one folder",
                 )
             place_file(model.parent / name, source / name)
+
+
+def _place(job: PrepareJob, folder: Path) -> None:
+    place_models(job.models.values(), folder)
+    for index, file in enumerate(job.models):
         if file in job.samples:
-            np.savez(source / "inputs.npz", **dict(job.samples[file]))  # type: ignore[arg-type]
+            inputs = folder / source_folder(index) / INPUTS_NAME
+            np.savez(inputs, **dict(job.samples[file]))  # type: ignore[arg-type]
 
 
 def _external_files(model: Path) -> list[str]:
@@ -182,13 +208,27 @@ def _external_files(model: Path) -> list[str]:
 def _take(job: PrepareJob, folder: Path, outputs: dict[str, dict[str, Array]]) -> None:
     for index, file in enumerate(job.models):
         if file in job.samples:
-            with np.load(folder / _source(index) / "outputs.npz", allow_pickle=False) as values:
+            with np.load(folder / source_folder(index) / _OUTPUTS_NAME, allow_pickle=False) as values:
                 outputs[file] = {name: values[name] for name in values.files}
-    job.destination.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=job.destination.parent, prefix=f".{job.destination.name}-"))
+    take_prepared(job.models, folder, job.destination)
+
+
+def take_prepared(files: Iterable[str], folder: Path, destination: Path) -> None:
+    """Puts prepared files and their binary into a new folder that appears when it is whole.
+
+    Args:
+        files: Names of the prepared files.
+        folder: Of the job.
+        destination: New folder.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}-"))
     try:
-        for path in (*(folder / file for file in job.models), *folder.glob("*_qnn.bin")):
+        for path in (*(folder / file for file in files), *folder.glob("*_qnn.bin")):
             place_file(path, partial / path.name)
-        partial.rename(job.destination)
+        partial.rename(destination)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

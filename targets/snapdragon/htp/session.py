@@ -71,10 +71,7 @@ class HtpSession:
             JobError: The emulator refused the binary or the inputs, crashed or took too long. The reproducer folder
                 holds the inputs.
         """
-        buffer = io.BytesIO()
-        np.savez(buffer, **dict(feeds))  # type: ignore[arg-type]
-        with np.load(io.BytesIO(self._open().call(buffer.getvalue())), allow_pickle=False) as values:
-            return {name: values[name] for name in values.files}
+        return unpack(self._open().call(pack(0, feeds)))
 
     def _open(self) -> ToolSession:
         if self._session is None:
@@ -96,4 +93,17 @@ class HtpSession:
     def _keep_inputs(self, folder: Path, message: bytes) -> None:
         """Turns the session's folder into a job that runs the failed call once."""
         (folder / REQUEST_NAME).write_text(json.dumps(self._request("run")), "utf-8")
-        (folder / "inputs.npz").write_bytes(message)
+        (folder / "inputs.npz").write_bytes(message[1:])
+
+
+def pack(graph: int, feeds: Feeds) -> bytes:
+    """Returns the message that asks the worker for outputs: number of the graph, inputs in npz form."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(feeds))  # type: ignore[arg-type]
+    return bytes([graph]) + buffer.getvalue()
+
+
+def unpack(answer: bytes) -> dict[str, Array]:
+    """Returns the outputs in the worker's answer."""
+    with np.load(io.BytesIO(answer), allow_pickle=False) as values:
+        return {name: values[name] for name in values.files}

@@ -5,7 +5,9 @@ The working folder holds `request.json` with `action`:
   Each prepared file holds an EPContext node; the binary beside them has the code of all graphs and their weights once.
   A graph with `inputs` and `outputs` (npz files) is executed as well.
 * `run` executes the prepared `model` on the emulation of `soc_model`; reads `inputs.npz` and writes `outputs.npz`.
-* `serve` answers inputs on standard input with outputs on standard output, both in npz form, until it is closed.
+* `serve` answers inputs on standard input with outputs on standard output until it is closed, for the prepared `model`
+  or for `graphs` that it compiles first, as `prepare` does. Its first answer is then the result of `prepare` as JSON. A
+  message is the number of the graph (one byte) and its inputs in npz form, an answer the outputs in npz form.
 The provider leaves files behind even for a model it refuses: only `result.json` without `refused` means success.
 """
 
@@ -50,11 +52,24 @@ def _session(
 
 def prepare(request: dict[str, Any]) -> dict[str, Any]:
     """Compiles the graphs into one binary, and returns what the provider recorded about each of them."""
-    graphs = request["graphs"]
+    sessions = _compile(request)
+    for session, graph in zip(sessions, request["graphs"], strict=True):
+        if "inputs" in graph:
+            _answer(session, graph["inputs"], graph["outputs"])
+    return _compiled(request)
+
+
+def _chips(request: dict[str, Any]) -> dict[str, str]:
+    """Provider options that select the chips."""
     chips = {"soc_model": ",".join(str(soc["soc_model"]) for soc in request["socs"])}
     if len(request["socs"]) > 1:
         # for one chip the number says it all, and the provider is known to honour it
         chips["htp_arch"] = ",".join(str(soc["arch"]) for soc in request["socs"])
+    return chips
+
+
+def _compile(request: dict[str, Any]) -> list[onnxruntime.InferenceSession]:
+    graphs = request["graphs"]
     sessions = []
     for index, graph in enumerate(graphs):
         entries = {
@@ -65,11 +80,14 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
         if len(graphs) > 1:
             entries["ep.share_ep_contexts"] = "1"
             entries["ep.stop_share_ep_contexts"] = str(int(index == len(graphs) - 1))
-        sessions.append(_session(graph["model"], chips, entries))
-    for session, graph in zip(sessions, graphs, strict=True):
-        if "inputs" in graph:
-            _answer(session, graph["inputs"], graph["outputs"])
-    recorded = [_recorded(graph["prepared"]) for graph in graphs]
+        sessions.append(_session(graph["model"], _chips(request), entries))
+    return sessions
+
+
+def _compiled(request: dict[str, Any]) -> dict[str, Any]:
+    """Returns what the provider recorded; refuses a record of other chips than those asked for."""
+    recorded = [_recorded(graph["prepared"]) for graph in request["graphs"]]
+    chips = _chips(request)
     for compatibility, _ in recorded:
         fields = compatibility.split(":")
         if len(fields) <= _SOC_FIELD or fields[_SOC_FIELD] != chips["soc_model"]:
@@ -110,7 +128,7 @@ def _answer(
 
 
 def serve(request: dict[str, Any]) -> None:
-    """Executes a prepared model on the emulator as often as it is asked; each answer begins with 0, or 1 if refused."""
+    """Executes graphs on the emulator as often as it is asked; each answer begins with 0, or 1 if refused."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # the vendor's libraries print to standard output
 
@@ -119,14 +137,21 @@ def serve(request: dict[str, Any]) -> None:
         answers.flush()
 
     try:
-        session = _session(request["model"], {"soc_model": str(request["soc_model"])})
-        send(0, b"")
+        sessions, made = _served(request)
+        send(int("refused" in made), json.dumps(made).encode())
         while header := sys.stdin.buffer.read(8):
+            message = sys.stdin.buffer.read(int.from_bytes(header, "little"))
             result = io.BytesIO()
-            _answer(session, io.BytesIO(sys.stdin.buffer.read(int.from_bytes(header, "little"))), result)
+            _answer(sessions[message[0]], io.BytesIO(message[1:]), result)
             send(0, result.getvalue())
     except Exception as error:  # the boundary: every refusal of the vendor's code is told as text
         send(1, str(error).encode())
+
+
+def _served(request: dict[str, Any]) -> tuple[list[onnxruntime.InferenceSession], dict[str, Any]]:
+    if "graphs" in request:
+        return _compile(request), _compiled(request)
+    return [_session(request["model"], {"soc_model": str(request["soc_model"])})], {}
 
 
 def main() -> None:
