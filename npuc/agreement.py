@@ -16,6 +16,9 @@ from targets.agreement import relative_error
 FP8_FORMATS = frozenset({"e4m3", "e5m2"})
 
 
+_EXACT = "equal to its integer reference, "
+
+
 @dataclasses.dataclass(frozen=True)
 class Bound:
     """What must hold for one component.
@@ -28,10 +31,12 @@ class Bound:
     Attributes:
         max_relative_error: Upper limit, or None.
         min_sqnr: Lower limit in dB, or None.
+        exact: Whether the binary has to equal the exact reference of its processor bit by bit, too.
     """
 
     max_relative_error: float | None = None
     min_sqnr: float | None = None
+    exact: bool = False
 
     def holds(self, relative_error: float, sqnr: float | None) -> bool:
         """Whether the measured figures are within the bound."""
@@ -46,6 +51,8 @@ class Bound:
         Raises:
             ValueError: The text is no bound.
         """
+        if text.startswith(_EXACT):
+            return dataclasses.replace(cls.parse(text.removeprefix(_EXACT)), exact=True)
         kind, _, rest = text.partition(" >= " if ">=" in text else " <= ")
         if kind == "SQNR":
             return cls(min_sqnr=float(rest.removesuffix(" dB")))
@@ -54,6 +61,9 @@ class Bound:
         raise ValueError(f"not a bound: {text!r}")
 
     def __str__(self) -> str:
+        return f"{_EXACT if self.exact else ''}{self._limit()}"
+
+    def _limit(self) -> str:
         if self.min_sqnr is not None:
             return f"SQNR >= {self.min_sqnr:g} dB"
         return f"relative error <= {self.max_relative_error:g}" if self.max_relative_error else "reported"
@@ -67,7 +77,10 @@ def bound_for(formats: Iterable[str], base: str, gates: Gates) -> Bound:
         base: Format of everything else.
         gates: Limits of the recipe.
     """
-    if FP8_FORMATS & set(formats):
+    formats = set(formats)
+    if "int8" in formats:
+        return Bound(min_sqnr=gates.min_sqnr_npu_8_bit)
+    if FP8_FORMATS & formats:
         return Bound(min_sqnr=gates.min_sqnr_fp8)
     if base == "float16":
         return Bound(max_relative_error=gates.max_relative_error_float16)
@@ -90,7 +103,13 @@ def npu_bound(scheme: str, gates: Gates, layers: int = 1) -> Bound:
     return Bound(min_sqnr=round(limit - 10 * math.log10(max(1, layers)), 1))
 
 
-def compare(reference: Executor, candidate: Executor, feeds: Sequence[Feeds], bound: Bound) -> Agreement:
+def compare(
+    reference: Executor,
+    candidate: Executor,
+    feeds: Sequence[Feeds],
+    bound: Bound,
+    exact: Executor | None = None,
+) -> Agreement:
     """Runs both on every sample and measures the difference over all outputs.
 
     Args:
@@ -98,10 +117,14 @@ def compare(reference: Executor, candidate: Executor, feeds: Sequence[Feeds], bo
         candidate: The binary in emulation.
         feeds: Samples, at least one.
         bound: What must hold.
+        exact: The exact reference, where the bound asks for its bits.
     """
     largest, signal, noise = 0.0, 0.0, 0.0
+    equal = exact is not None or not bound.exact
     for feed in feeds:
         expected, actual = reference(feed), candidate(feed)
+        if bound.exact and exact is not None:
+            equal = equal and _same_bits(exact(feed), actual)
         for name, value in expected.items():
             largest = max(largest, relative_error(value, actual[name]))
             energy, difference = _energies(value, actual[name])
@@ -114,8 +137,12 @@ def compare(reference: Executor, candidate: Executor, feeds: Sequence[Feeds], bo
         max_relative_error=largest,
         sqnr=sqnr,
         bound=str(bound),
-        passed=bound.holds(largest, sqnr),
+        passed=equal and bound.holds(largest, sqnr),
     )
+
+
+def _same_bits(expected: Feeds, actual: Feeds) -> bool:
+    return all(np.array_equal(value, actual[name]) for name, value in expected.items())
 
 
 def decibels(signal: float, noise: float) -> float | None:

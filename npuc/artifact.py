@@ -161,7 +161,7 @@ class Artifact:
             ArtifactError: It cannot be executed here, or was made for another version of the vendor's tool.
             ToolError: The emulator is not installed.
         """
-        return open_segment(self.folder, segment)
+        return open_segment(self.folder, self.manifest.device.target, segment)
 
     def run(
         self,

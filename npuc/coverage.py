@@ -5,18 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from exporter.sources import open_source
 from npuc.cache import Cache
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
-from npuc.stages.capture import capture_options
 from npuc.stages.npu_program import NpuProgramJob, npu_program
 from npuc.stages.prepare import PrepareJob, prepare
-from npuc.stages.scheme import choose_scheme
+from npuc.stages.scheme import choose_accelerator, choose_scheme
 from targets.coverage import Coverage
 from targets.device import Device
 from targets.registry import find_target
-from targets.snapdragon.hexagon.placement import place_component
 
 
 def model_coverage(
@@ -35,7 +32,7 @@ def model_coverage(
         DiagnosticError: The model, recipe or device does not allow it.
     """
     target = find_target(device.target)
-    accelerator = target.accelerator(device)
+    accelerator = choose_accelerator(recipe, target.accelerators(device))
     choice = choose_scheme(recipe, accelerator, device, needs_tool=False)
     source = PrepareJob(model, recipe, None, reporter, cache)
     with tempfile.TemporaryDirectory(prefix="npuc-coverage-") as name:
@@ -44,18 +41,3 @@ def model_coverage(
             return [target.partition(c, device) for c in prepared.program.components.values()]
         program = npu_program(NpuProgramJob(source, prepared, accelerator, choice), Path(name))
         return [accelerator.partition(c, device) for c in program.components.values()]
-
-
-def vector_unit_coverage(model: str, device: Device, recipe: Recipe) -> list[Coverage]:
-    """Places each node of an already quantised model on Hexagon's vector units, in the model's own precision.
-
-    Args:
-        model: As for `npuc compile`.
-        device: A Snapdragon.
-        recipe: Its section [capture] is used.
-
-    Raises:
-        DiagnosticError: The model or device does not allow it.
-    """
-    program = open_source(model, capture_options(recipe))
-    return [place_component(component, device) for component in program.components.values()]

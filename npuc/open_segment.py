@@ -6,17 +6,20 @@ import contextlib
 from pathlib import Path
 
 from exporter.program import Executor
+from npuc.emulators import CPU, find_emulator
 from npuc.errors import ArtifactError
 from npuc.manifest import SegmentRecord
-from targets.snapdragon.htp.accelerator import open_binary
 from targets.tvm.executor import EmulatedExecutor
 
 
-def open_segment(folder: Path, segment: SegmentRecord) -> contextlib.AbstractContextManager[Executor]:
+def open_segment(
+    folder: Path, target: str, segment: SegmentRecord
+) -> contextlib.AbstractContextManager[Executor]:
     """Opens a segment for execution on this machine.
 
     Args:
         folder: Of the artifact.
+        target: Of the artifact's device.
         segment: Its record.
 
     Raises:
@@ -31,19 +34,15 @@ def open_segment(folder: Path, segment: SegmentRecord) -> contextlib.AbstractCon
             remedy="use --reference to run the reference graphs",
         )
     executable = folder / segment.executable
-    if segment.processor == "htp":
-        return open_binary(executable.parent, segment.binding)
-    if segment.processor != "cpu" or segment.weights is None:
+    inputs, outputs = ([record.spec() for record in records] for records in (segment.inputs, segment.outputs))
+    emulator = find_emulator(target, segment.processor)
+    if emulator is not None:
+        return emulator.open(executable, inputs, outputs, segment.binding)
+    if segment.processor != CPU or segment.weights is None:
         raise ArtifactError(
             f"segment {segment.name} is for a processor that this npuc does not know",
             where=str(folder),
             received=segment.processor,
             remedy="open the artifact with the npuc that wrote it",
         )
-    return EmulatedExecutor(
-        executable,
-        folder / segment.weights,
-        tuple(record.spec() for record in segment.inputs),
-        tuple(record.spec() for record in segment.outputs),
-        list(segment.emulator),
-    )
+    return EmulatedExecutor(executable, folder / segment.weights, inputs, outputs, list(segment.emulator))

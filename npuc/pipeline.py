@@ -15,7 +15,7 @@ from npuc.stages.describe import Built, write_description
 from npuc.stages.device_files import write_device_files
 from npuc.stages.lower import LowerJob, lower_plan
 from npuc.stages.prepare import PrepareJob, prepare
-from npuc.stages.scheme import Choice, choose_scheme
+from npuc.stages.scheme import Choice, choose_accelerator, choose_scheme
 from npuc.stages.specialize import SpecializeJob, specialize
 from targets.accelerator import Accelerator
 from targets.device import Device
@@ -54,7 +54,8 @@ def run_job(job: CompileJob) -> Artifact:
         DiagnosticError: The model, recipe, device or machine does not allow it, or a binary disagrees with its
             reference.
     """
-    accelerator = find_target(job.device.target).accelerator(job.device)
+    accelerators = find_target(job.device.target).accelerators(job.device)
+    accelerator = choose_accelerator(job.recipe, accelerators)
     choice = choose_scheme(job.recipe, accelerator, job.device)
     for note in choice.notes:
         job.reporter.note(note)

@@ -11,7 +11,7 @@ from targets.agreement import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE, NPU_SIGNAL_
 TIERS = ("high", "mid", "low")
 
 FormatName = Literal["base", "float32", "float16", "e4m3", "e5m2"]
-NpuScheme = Literal["auto", "float16", "a16w8", "a8w8", "a16w4", "cpu"]
+NpuScheme = Literal["auto", "float16", "a16w8", "a8w8", "a16w4", "hvx", "cpu"]
 NPU_SCHEMES: tuple[NpuScheme, ...] = get_args(NpuScheme)
 
 
@@ -65,7 +65,7 @@ class Precision(_Section):
         "auto",
         description="What the NPU computes in: `float16`, or bits of activations and weights. `auto` takes float16"
         " where the chip has it, else a16w8, and the CPU where there is no NPU back end or its tool is not"
-        " installed. `cpu` leaves the NPU out.",
+        " installed. `hvx`: Snapdragon's vector units, in 8-bit integers. `cpu` leaves the NPU out.",
     )
     error_budget: float = Field(
         0.05,

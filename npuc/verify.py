@@ -11,7 +11,7 @@ from exporter.program import Component, Executor, Feeds, Program
 from exporter.sources import open_source
 from npuc.agreement import Bound, compare
 from npuc.artifact import MODEL_FOLDER, Artifact
-from npuc.divergence import explain_disagreement
+from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.recipe import Recipe
 from npuc.samples import load_samples
@@ -44,7 +44,8 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
             agreements[segment.name] = agreement
             if not agreement.passed and explain is not None:
                 bound, path = Bound.parse(agreement.bound), artifact.folder / segment.reference
-                why = explain_disagreement(segment.processor, segment.binding, path, inputs, bound)
+                emulator = find_emulator(artifact.manifest.device.target, segment.processor)
+                why = explain_disagreement(emulator, segment.binding, path, inputs, bound)
                 explain(f"{segment.name}: {why or 'the binary does not compute what its reference computes'}")
     return agreements
 
@@ -63,8 +64,10 @@ def _verify_segment(
 ) -> Agreement:
     if segment.executable is None:
         return segment.agreement
+    bound, graph = Bound.parse(segment.agreement.bound), artifact.folder / segment.reference
+    exact = exact_reference(artifact.manifest.device.target, segment.processor, graph, bound)
     with artifact.emulated(segment) as candidate:
-        return compare(reference, candidate, feeds, Bound.parse(segment.agreement.bound))
+        return compare(reference, candidate, feeds, bound, exact)
 
 
 def subnetwork_seconds(artifact: Artifact) -> dict[str, float]:

@@ -82,6 +82,16 @@ NORMALISATION = (
 )
 """The order in which `normalize` runs them."""
 
+QUANTISED_NORMALISATION = (
+    "canonicalize_axes",
+    "fold_constants",
+    "infer_shapes",
+    "eliminate_dead_nodes",
+    "tag_modality",
+    "prefix_constants",
+)
+"""The same for graphs that come quantised: their integers stay, and so do the operators between them."""
+
 
 def normalize(
     component: Component,

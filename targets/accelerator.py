@@ -13,13 +13,15 @@ from targets.lowered import Lowered, Progress
 
 
 class Accelerator(Protocol):
-    """The NPU of one device, with the vendor's compiler and emulator behind it.
+    """One NPU processor of a device, with a compiler and an emulator behind it.
 
     Attributes:
         name: Processor name in manifests, and the folder its binaries lie in.
         schemes: Number formats it computes in, the preferred one first: `float16`, `a16w8`, `a8w8`, `a16w4`
-            (activation bits, weight bits).
+            (activation bits, weight bits); `hvx`: 8-bit integers on Hexagon's vector units.
         wide_factors: Whether it multiplies two 16-bit activations.
+        exact: Whether its results equal an exact reference bit by bit (`Emulator.exact_reference`).
+        exchanges_codes: Whether integer codes, and not floats, go between its segments and the CPU's.
     """
 
     @property
@@ -34,6 +36,16 @@ class Accelerator(Protocol):
 
     @property
     def wide_factors(self) -> bool:
+        """See the class."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """See the class."""
+        ...
+
+    @property
+    def exchanges_codes(self) -> bool:
         """See the class."""
         ...
 

@@ -30,6 +30,7 @@ class Lowered:
         remarks: What a user should know, such as products without a tuned loop order.
         binding: What has to match before the files are loaded: version of the vendor's runtime, chip, checksum;
             empty for CPU code.
+        triple: What the code for the device is made for; empty for the device's CPU.
     """
 
     component: str
@@ -46,6 +47,7 @@ class Lowered:
     execution_note: str
     remarks: tuple[str, ...] = ()
     binding: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    triple: str = ""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -22,19 +22,22 @@ class Part:
     component: Component
 
 
-def split_component(component: Component, coverage: Coverage) -> tuple[Part, ...]:
+def split_component(component: Component, coverage: Coverage, *, codes: bool = False) -> tuple[Part, ...]:
     """Returns the component itself where one processor takes all of it, else its parts `<component>_<number>`.
 
     Args:
         component: Static shapes; is not changed.
         coverage: A placement for every node, none of them refused.
+        codes: Whether quantised values go from part to part as they are, and each part dequantises what it reads.
     """
     placements = _placements(component.model.graph, coverage)
     processors = set(placements.values())
     if len(processors) <= 1:
         return (Part(processors.pop() if processors else Placement.CPU, component),)
     groups = _groups(list(component.model.graph), placements)
-    return tuple(_part(component, index, processor, nodes) for index, (processor, nodes) in enumerate(groups))
+    borders = [(processor, nodes, *_border(nodes, codes)) for processor, nodes in groups]
+    kept = [(processor, inputs, outputs) for processor, _, inputs, outputs in borders if outputs]
+    return tuple(_part(component, index, *entry) for index, entry in enumerate(kept))
 
 
 def _placements(graph: ir.Graph, coverage: Coverage) -> dict[ir.Node, Placement]:
@@ -65,20 +68,47 @@ def _groups(
     return groups
 
 
-def _part(component: Component, index: int, processor: Placement, nodes: Sequence[ir.Node]) -> Part:
+def _border(nodes: Sequence[ir.Node], codes: bool) -> tuple[list[ir.Value], list[ir.Value]]:
+    """What a group of nodes reads from outside and gives to it, in the order of the nodes."""
     inside = set(nodes)
     inputs: dict[ir.Value, None] = {}
+    outputs: dict[ir.Value, None] = {}
     for node in nodes:
+        if codes and node.op_type == "DequantizeLinear" and not _is_needed(node.outputs[0], inside):
+            continue  # its readers have one of their own
         for value in node.inputs:
             if value is not None and value.const_value is None and value.producer() not in inside:
-                inputs[value] = None
-    outputs = [
-        value
-        for node in nodes
-        for value in node.outputs
-        if value.is_graph_output() or any(use.node not in inside for use in value.uses())
-    ]
-    graph = extract(component.model.graph, list(inputs), outputs)
+                inputs[_codes_of(value) if codes else value] = None
+    for value in (output for node in nodes for output in node.outputs):
+        if value.is_graph_output():
+            outputs[value] = None
+        if any(use.node not in inside for use in value.uses()):
+            given = _codes_of(value) if codes else value
+            if given.producer() in inside:
+                outputs[given] = None
+    return list(inputs), list(outputs)
+
+
+def _is_needed(value: ir.Value, inside: set[ir.Node]) -> bool:
+    return value.is_graph_output() or any(use.node in inside for use in value.uses())
+
+
+def _codes_of(value: ir.Value) -> ir.Value:
+    """What a DequantizeLinear made the value from; the value itself where none did."""
+    producer = value.producer()
+    if producer is None or producer.op_type != "DequantizeLinear" or producer.inputs[0] is None:
+        return value
+    return producer.inputs[0]
+
+
+def _part(
+    component: Component,
+    index: int,
+    processor: Placement,
+    inputs: Sequence[ir.Value],
+    outputs: Sequence[ir.Value],
+) -> Part:
+    graph = extract(component.model.graph, inputs, outputs)
     graph.name = f"{component.name}_{index}"
     model = ir.Model(graph, ir_version=component.model.ir_version)
     part = Component(f"{component.name}_{index}", component.role, component.modality, model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from exporter.program import Component, Executor
 from targets.accelerator import Accelerator
 from targets.coverage import Coverage
 from targets.device import Device
+from targets.emulator import Emulator
 from targets.estimate import Estimate
 from targets.lowered import Lowered, Progress
 
@@ -70,6 +72,10 @@ class Target(Protocol):
         """Estimates the cost of a run from the graph."""
         ...
 
-    def accelerator(self, device: Device) -> Accelerator | None:
-        """Returns the back end of the device's NPU; None where there is none and everything runs on the CPU."""
+    def accelerators(self, device: Device) -> Sequence[Accelerator]:
+        """Returns the back ends of the device's NPU, the preferred one first; without any, the CPU runs everything."""
+        ...
+
+    def emulator(self, processor: str) -> Emulator | None:
+        """Returns what executes the binaries of an NPU processor here; None for a name that the target never gave."""
         ...

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from npuc.errors import UsageError
 from npuc.progress import ConsoleReporter
 from npuc.recipe import NPU_SCHEMES
 
@@ -18,30 +17,20 @@ from npuc.recipe import NPU_SCHEMES
 @click.option("--device", required=True, help="Device id (see `npuc devices`), or a TOML file.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file instead of the tier's.")
 @click.option("--npu", type=click.Choice(NPU_SCHEMES), help="What the NPU computes in.")
-@click.option("--hvx", is_flag=True, help="Place the graph as it is, int8 QDQ, on Hexagon's vector units.")
 @click.option("--json", "as_json", is_flag=True, help="Print every node with reason and remedy.")
-def coverage_command(
-    model: str, device: str, recipe: Path | None, npu: str | None, hvx: bool, as_json: bool
-) -> int:
+def coverage_command(model: str, device: str, recipe: Path | None, npu: str | None, as_json: bool) -> int:
     """Places each node of MODEL on a processor of a device, or refuses it, with the reason and what to do.
 
     Nothing is compiled, and no vendor tool is needed. Exit code 3 where a node runs nowhere.
     """
     from npuc.api import job_settings  # imports torch and TVM; `npuc --help` should not
     from npuc.cache import Cache
-    from npuc.coverage import model_coverage, vector_unit_coverage
+    from npuc.coverage import model_coverage
     from npuc.coverage_table import coverage_json, coverage_table
 
-    if hvx and npu is not None:
-        raise UsageError(
-            "--hvx and --npu contradict each other", received=npu, remedy="leave one of them out"
-        )
     chosen, settings = job_settings(device, recipe, npu)
     console = Console(stderr=True)
-    if hvx:
-        coverages = vector_unit_coverage(model, chosen, settings)
-    else:
-        coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
+    coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
     if as_json:
         click.echo(json.dumps(coverage_json(coverages), indent=1))
     else:

@@ -11,7 +11,7 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
 from npuc.agreement import compare
 from npuc.artifact import MODEL_FOLDER
-from npuc.divergence import explain_disagreement
+from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
@@ -71,8 +71,10 @@ def _check_component(job: CheckJob, plan: ComponentPlan, feeds: list[Feeds]) -> 
     for segment, reference, inputs in zip(
         plan.segments, references, segment_feeds(feeds, references), strict=True
     ):
+        graph = job.folder / segment.reference
+        exact = exact_reference(job.device.target, segment.processor, graph, segment.bound)
         with _execute(job, segment) as candidate:
-            agreement = compare(reference, candidate, inputs, segment.bound)
+            agreement = compare(reference, candidate, inputs, segment.bound, exact)
         if not agreement.passed:
             raise _disagreement(job, segment, agreement, inputs)
         agreements[segment.name] = agreement
@@ -91,7 +93,8 @@ def _disagreement(
     job: CheckJob, segment: Segment, agreement: Agreement, feeds: list[Feeds]
 ) -> AgreementError:
     binding, reference = job.lowered[segment.name].binding, job.folder / segment.reference
-    why = explain_disagreement(segment.processor, binding, reference, feeds, segment.bound)
+    emulator = find_emulator(job.device.target, segment.processor)
+    why = explain_disagreement(emulator, binding, reference, feeds, segment.bound)
     sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
     return AgreementError(
         "a binary does not agree with its reference; nothing was written",

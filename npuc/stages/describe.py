@@ -134,7 +134,7 @@ def _segment(built: Built, plan: ComponentPlan, segment: Segment) -> SegmentReco
         inputs=tuple(TensorRecord.of(spec) for spec in segment.component.inputs),
         outputs=tuple(TensorRecord.of(spec) for spec in segment.component.outputs),
         nodes=len(segment.component.model.graph),
-        triple=device.cpu.triple if segment.on_cpu else f"hexagon-{device.npu.architecture}",
+        triple=lowered.triple or device.cpu.triple,
         features=device.cpu.features if segment.on_cpu else (),
         files=tuple(f"{folder}/{file}" for file in lowered.files),
         executable=f"{folder}/{lowered.executable}" if lowered.executable else None,

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from npuc.segments import Plan, Segment
+from npuc.stages.hvx_device_files import write_hvx_files
+from npuc.templating import text_templates
+from targets.coverage import Placement
 from targets.device import Device
 from targets.target import Lowered
 
@@ -19,6 +20,8 @@ README_NAME = "README.md"
 
 POWER_MODES = {"burst": "burst", "balanced": "balanced", "low_power": "low_power_saver"}
 """Power hint → value of `htp_performance_mode`, an option of ONNX Runtime's QNN provider."""
+
+HVX = str(Placement.HVX)
 
 _SDK_FIELD = 2
 """Field of the compatibility string that holds the version of the QNN SDK."""
@@ -31,7 +34,9 @@ def write_device_files(
     subnetworks: Mapping[str, Mapping[str, str]],
     folder: Path,
 ) -> None:
-    """Writes `device/sessions.json` and `device/README.md`; nothing where no segment runs on an NPU.
+    """Writes `device/` with a README; nothing where no segment runs on an NPU.
+
+    HTP segments get `sessions.json` for ONNX Runtime, HVX segments what `write_hvx_files` says.
 
     Args:
         plan: What runs where.
@@ -44,27 +49,26 @@ def write_device_files(
     on_npu = [segment for segment in plan.segments if not segment.on_cpu]
     if not on_npu:
         return
+    if on_npu[0].processor == HVX:
+        write_hvx_files(plan, device, lowered, folder)
+        return
     destination = folder / DEVICE_FOLDER
     destination.mkdir()
     sessions = _sessions(plan, device, lowered, subnetworks)
     text = json.dumps(sessions, indent=1, ensure_ascii=False)
     (destination / SESSIONS_NAME).write_text(text + "\n", "utf-8")
-    environment = Environment(
-        loader=PackageLoader("npuc"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 (Markdown, not HTML)
-    )
     cpu = [segment for segment in plan.segments if segment.on_cpu]
-    readme = environment.get_template("device_readme.md.j2").render(
-        device=device,
-        sessions=sessions,
-        example=on_npu[-1].name,
-        arch=device.npu.architecture.removeprefix("v"),
-        programs=[f"cpu/{name}" for s in cpu if (name := lowered[s.name].executable) is not None],
-        weights=sorted({segment.weights for segment in cpu}),
+    readme = (
+        text_templates()
+        .get_template("device_readme.md.j2")
+        .render(
+            device=device,
+            sessions=sessions,
+            example=on_npu[-1].name,
+            arch=device.npu.architecture.removeprefix("v"),
+            programs=[f"cpu/{name}" for s in cpu if (name := lowered[s.name].executable) is not None],
+            weights=sorted({segment.weights for segment in cpu}),
+        )
     )
     (destination / README_NAME).write_text(readme, "utf-8")
 

@@ -26,6 +26,7 @@ from npuc.stages.scheme import Choice
 from npuc.weights_file import large_initializers, write_weights
 from passes.htp.pipeline import legalize_float16
 from passes.integer.choose_scheme import choose_scheme
+from passes.integer.quantised_graph import is_quantised, source_scheme
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from passes.remark import Remark
@@ -115,7 +116,7 @@ def _scheme(job: NpuProgramJob) -> str:
 
 
 def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Advance) -> dict[str, Any]:
-    derived = _float16(job) if _scheme(job) == "float16" else _requantised(job)
+    derived = _derive(job)
     destination = building / NPU_FOLDER
     destination.mkdir()
     write_weights({name: entry.component for name, entry in derived.items()}, destination)
@@ -142,6 +143,20 @@ def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Adva
 
 def _with_cast(executor: Executor, component: Component) -> Executor:
     return lambda feeds: executor(cast_feeds(feeds, component.inputs))
+
+
+def _derive(job: NpuProgramJob) -> dict[str, _Derived]:
+    components = job.prepared.program.components
+    if all(is_quantised(component.model) for component in components.values()):
+        return {name: _as_it_is(component) for name, component in components.items()}
+    return _float16(job) if _scheme(job) == "float16" else _requantised(job)
+
+
+def _as_it_is(prepared: Component) -> _Derived:
+    """A graph that comes quantised keeps its integers, whatever the NPU could compute in."""
+    component = dataclasses.replace(prepared, model=prepared.model.clone())
+    scheme = source_scheme(component.model).value
+    return _Derived(component, scheme, "quantised in the source: used as it is", ())
 
 
 def _float16(job: NpuProgramJob) -> dict[str, _Derived]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import onnx_ir as ir
+
 from exporter.program import Component, Feeds, Modality, Program
 from npuc.dump_ir import IrDump
 from npuc.manifest import FormatError, LayerRecord
@@ -13,6 +15,7 @@ from npuc.recipe import Recipe
 from passes.auto_precision import auto_remarks, choose_formats
 from passes.calibration.calibrate import calibration_method, choose_scales
 from passes.insert_fp8_qdq import quantised_inputs
+from passes.integer.quantised_graph import has_integer_weight, is_quantised
 from passes.layer_error import LayerError, measure_layers, modality_errors, observe_layers
 from passes.pipeline import quantize
 from passes.precision import Format, Override, PrecisionPolicy, weight_of
@@ -52,7 +55,7 @@ def precision_policy(recipe: Recipe) -> PrecisionPolicy:
 def quantize_program(
     program: Program, recipe: Recipe, feeds: Mapping[str, Sequence[Feeds]], advance: Advance, dump: IrDump
 ) -> Quantized:
-    """Measures, calibrates and rewrites every component in place.
+    """Measures, calibrates and rewrites every component in place; those that come quantised stay as they are.
 
     Args:
         program: Normalised program.
@@ -65,7 +68,8 @@ def quantize_program(
     method = calibration_method(recipe.calibration.method, recipe.calibration.percentile)
     errors: list[LayerError] = []
     statistics = {}
-    for name, component in program.components.items():
+    plain = {name: part for name, part in program.components.items() if not is_quantised(part.model)}
+    for name, component in plain.items():
         statistics[name] = observe_layers(component.model, feeds[name], policy)
         errors += measure_layers(component.model, statistics[name], policy, method)
         advance(1, 0)
@@ -75,6 +79,10 @@ def quantize_program(
         policy = dataclasses.replace(policy, measured=measured)
         remarks["auto"] = auto_remarks(errors, measured)
     for name, component in program.components.items():
+        if name not in plain:
+            layers[name] = _source_records(component)
+            advance(2, 0)
+            continue
         layers[name] = _layer_records(component, policy)
         scales = choose_scales(statistics[name], quantised_inputs(component.model, policy), method)
         remarks[name] = quantize(component, policy, scales, dump.observer(name))
@@ -98,6 +106,27 @@ def _layer_records(component: Component, policy: PrecisionPolicy) -> tuple[Layer
         )
         records.append(record)
     return tuple(records)
+
+
+def _source_records(component: Component) -> tuple[LayerRecord, ...]:
+    """Returns the records of a component that comes quantised."""
+    return tuple(
+        LayerRecord(
+            node=node.name or node.op_type,
+            weight=_weight_name(node),
+            modality=modality_of(node),
+            format="int8",
+            reason="quantised in the source",
+        )
+        for node in component.model.graph
+        if has_integer_weight(node)
+    )
+
+
+def _weight_name(node: ir.Node) -> str:
+    decoded = node.inputs[1].producer() if node.inputs[1] is not None else None
+    codes = None if decoded is None else decoded.inputs[0]
+    return "" if codes is None else codes.name or ""
 
 
 def _format_errors(errors: list[LayerError]) -> tuple[FormatError, ...]:

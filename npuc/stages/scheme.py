@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from npuc.recipe import Recipe
 from targets.accelerator import Accelerator
@@ -25,6 +26,18 @@ class Choice:
     reason: str
     notes: tuple[str, ...] = ()
     measured: bool = False
+
+
+def choose_accelerator(recipe: Recipe, accelerators: Sequence[Accelerator]) -> Accelerator | None:
+    """Returns the NPU processor that computes in what the recipe names, else the preferred one.
+
+    Args:
+        recipe: Its key `npu` in section [precision].
+        accelerators: Of the device, the preferred one first.
+    """
+    asked = recipe.precision.npu
+    matching = [accelerator for accelerator in accelerators if asked in accelerator.schemes]
+    return next(iter([*matching, *accelerators]), None)
 
 
 def choose_scheme(

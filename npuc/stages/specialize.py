@@ -18,10 +18,12 @@ from exporter.program import Component, Role
 from npuc.agreement import Bound, bound_for, npu_bound
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
 from npuc.coverage_table import coverage_json
+from npuc.manifest import NpuRecord
 from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.prepare import Prepared, PrepareJob
 from npuc.stages.scheme import Choice
+from passes.integer.quantised_graph import is_quantised
 from passes.layer_plan import PART_BYTES, layer_count
 from passes.split_layers import split_layers
 from passes.split_program import part_bytes, plan_parts
@@ -114,11 +116,11 @@ def _is_cuttable(component: Component, coverage: Coverage) -> bool:
     return is_decoder and len({row.placement for row in coverage.nodes}) == 1
 
 
-def _parts(component: Component, coverage: Coverage, ends: tuple[int, ...]) -> tuple[Part, ...]:
+def _parts(component: Component, coverage: Coverage, ends: tuple[int, ...], codes: bool) -> tuple[Part, ...]:
     if len(ends) > 1 and _is_cuttable(component, coverage):
         processor = coverage.nodes[0].placement
         return tuple(Part(processor, part) for part in split_layers(component, ends))
-    return split_component(component, coverage)
+    return split_component(component, coverage, codes=codes)
 
 
 def _plan(
@@ -126,21 +128,28 @@ def _plan(
 ) -> ComponentPlan:
     name = coverage.component
     component, record = program.components[name], program.records[name]
-    parts = _parts(component, coverage, ends)
+    codes = job.accelerator is not None and job.accelerator.exchanges_codes
+    parts = _parts(component, coverage, ends, codes)
     if all(part.processor is Placement.CPU for part in parts):
         return dataclasses.replace(_on_cpu(job, job.prepared.program.components[name]), coverage=coverage)
-    gates = job.source.recipe.gates
     segments = []
     for part in parts:
         if part.component is not component:
             # the graphs share the weights file of the whole component
             ir.save(part.component.model, folder / NPU_FOLDER / f"{part.component.name}.onnx")
-        on_cpu = part.processor is Placement.CPU
-        base = job.source.recipe.precision.base
-        layers = layer_count(part.component.model.graph)
-        bound = bound_for((), base, gates) if on_cpu else npu_bound(record.scheme, gates, layers)
+        bound = _part_bound(job, record, part)
         segments.append(Segment(part.component, str(part.processor), NPU_FOLDER, bound))
     return ComponentPlan(component, tuple(segments), record, coverage)
+
+
+def _part_bound(job: SpecializeJob, record: NpuRecord, part: Part) -> Bound:
+    gates = job.source.recipe.gates
+    if part.processor is not Placement.CPU:
+        bound = npu_bound(record.scheme, gates, layer_count(part.component.model.graph))
+        return dataclasses.replace(bound, exact=job.accelerator is not None and job.accelerator.exact)
+    # a last bit that differs before a rounding to codes moves a value by a whole step
+    formats = ("int8",) if is_quantised(part.component.model) else ()
+    return bound_for(formats, job.source.recipe.precision.base, gates)
 
 
 def _on_cpu(job: SpecializeJob, component: Component) -> ComponentPlan:

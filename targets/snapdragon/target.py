@@ -1,28 +1,44 @@
-"""The Snapdragon target: CPU code for every component, and HTP where the chip is known."""
+"""The Snapdragon target: CPU code for every component, HTP where the chip is known, and Hexagon's vector units."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from targets.accelerator import Accelerator
 from targets.device import Device
+from targets.emulator import Emulator
+from targets.snapdragon.hexagon.accelerator import HvxAccelerator, has_vector_units
+from targets.snapdragon.hexagon.emulator import HvxEmulator
 from targets.snapdragon.htp.accelerator import HtpAccelerator
+from targets.snapdragon.htp.emulator import HtpEmulator
 from targets.snapdragon.socs import find_htp_soc
 from targets.tvm.cpu_target import CpuTarget
 
 
 class SnapdragonTarget(CpuTarget):
-    """CPU code, and the Hexagon tensor processor as accelerator."""
+    """CPU code, and two processors of the Hexagon NPU: the tensor processor and the vector units."""
 
     def __init__(self) -> None:
         super().__init__("snapdragon")
 
-    def accelerator(self, device: Device) -> Accelerator | None:
-        """Returns HTP of the device's chip; None where the device does not name how the compiler selects it.
+    def accelerators(self, device: Device) -> Sequence[Accelerator]:
+        """Returns HTP where the device names how the compiler selects its chip, and HVX from Hexagon v73 on.
 
         Raises:
             TargetError: The chip is not in npuc's table.
         """
         selector = device.soc.soc_model
-        return None if selector is None else HtpAccelerator(find_htp_soc(selector.value))
+        found: list[Accelerator] = []
+        if selector is not None:
+            found.append(HtpAccelerator(find_htp_soc(selector.value)))
+        if has_vector_units(device.npu.architecture):
+            found.append(HvxAccelerator())
+        return tuple(found)
+
+    def emulator(self, processor: str) -> Emulator | None:
+        """Returns the vendor's emulation for HTP, `qemu-hexagon` for HVX."""
+        emulators: dict[str, Emulator] = {"htp": HtpEmulator(), "hvx": HvxEmulator()}
+        return emulators.get(processor)
 
 
 def create_target() -> SnapdragonTarget:

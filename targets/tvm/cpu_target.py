@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -12,6 +13,7 @@ from targets import estimate as estimation
 from targets.accelerator import Accelerator
 from targets.coverage import Coverage, NodeCoverage, Placement, operator_name, require_static
 from targets.device import Device, FormatName
+from targets.emulator import Emulator
 from targets.errors import TargetError
 from targets.target import Lowered, Progress
 from targets.tvm.component_compiler import CompiledComponent, compile_component
@@ -100,8 +102,12 @@ class CpuTarget:
         """Estimates a run from weights, state and bandwidth."""
         return estimation.estimate(component, device)
 
-    def accelerator(self, device: Device) -> Accelerator | None:  # noqa: ARG002 (protocol)
-        """Returns None: everything runs on the CPU."""
+    def accelerators(self, device: Device) -> Sequence[Accelerator]:  # noqa: ARG002 (protocol)
+        """Returns none: everything runs on the CPU."""
+        return ()
+
+    def emulator(self, processor: str) -> Emulator | None:  # noqa: ARG002 (protocol)
+        """Returns None: there are no binaries but the CPU's."""
         return None
 
 

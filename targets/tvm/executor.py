@@ -26,6 +26,22 @@ _INSTALL_COMMANDS = {
 _STDERR_LIMIT = 2000
 
 
+def require_emulator(command: Sequence[str]) -> None:
+    """Checks that an emulator is installed.
+
+    Args:
+        command: Of the emulator.
+
+    Raises:
+        ToolError: It is not; the remedy installs it.
+    """
+    if shutil.which(command[0]) is None:
+        install = _INSTALL_COMMANDS.get(command[0], f"install {command[0]}")
+        raise ToolError(
+            "the CPU emulator is not installed", where=command[0], remedy=f"install it: {install}"
+        )
+
+
 class EmulatedExecutor:
     """A process that runs a component again and again until it is closed.
 
@@ -50,11 +66,8 @@ class EmulatedExecutor:
         emulator: Sequence[str] = AARCH64_EMULATOR,
         time_limit_s: float = 600.0,
     ) -> None:
-        if emulator and shutil.which(emulator[0]) is None:
-            install = _INSTALL_COMMANDS.get(emulator[0], f"install {emulator[0]}")
-            raise ToolError(
-                "the CPU emulator is not installed", where=emulator[0], remedy=f"install it: {install}"
-            )
+        if emulator:
+            require_emulator(emulator)
         self._command = [*emulator, str(binary), str(weights)]
         self._inputs, self._outputs = tuple(inputs), tuple(outputs)
         self._time_limit_s = time_limit_s

@@ -33,6 +33,7 @@ class HexagonExecutor:
         inputs: Its inputs, in order.
         outputs: Its outputs, in order.
         time_limit_s: Longest time one run may take, in seconds.
+        coded: Names of inputs and outputs that are uint8 codes in the graph too, and stay as they are.
 
     Raises:
         ToolError: `qemu-hexagon` is not installed.
@@ -44,8 +45,10 @@ class HexagonExecutor:
         inputs: Sequence[QuantizedTensor],
         outputs: Sequence[QuantizedTensor],
         time_limit_s: float = 600.0,
+        *,
+        coded: frozenset[str] = frozenset(),
     ) -> None:
-        self._inputs, self._outputs = tuple(inputs), tuple(outputs)
+        self._inputs, self._outputs, self._coded = tuple(inputs), tuple(outputs), coded
         self._process = EmulatedExecutor(
             binary,
             Path(os.devnull),
@@ -78,12 +81,22 @@ class HexagonExecutor:
         return self._process(feeds)
 
     def __call__(self, feeds: Feeds) -> dict[str, Array]:
-        """Runs the program on float tensors of the graph.
+        """Runs the program on the graph's tensors.
 
         Raises:
             TargetError: A feed is missing or has another shape.
             ExecutionError: The program crashed, ran too long or wrote too little.
         """
-        codes = {t.name: t.quantize(feeds[t.name]) for t in self._inputs if t.name in feeds}
-        results = self.run_codes(codes)
-        return {tensor.name: tensor.dequantize(results[tensor.name]) for tensor in self._outputs}
+        results = self.run_codes(encode(self._inputs, self._coded, feeds))
+        return decode(self._outputs, self._coded, results)
+
+
+def encode(inputs: Sequence[QuantizedTensor], coded: frozenset[str], feeds: Feeds) -> dict[str, Array]:
+    """What the graph is fed as codes; what is missing is left to the program to complain about."""
+    given = [tensor for tensor in inputs if tensor.name in feeds]
+    return {t.name: feeds[t.name] if t.name in coded else t.quantize(feeds[t.name]) for t in given}
+
+
+def decode(outputs: Sequence[QuantizedTensor], coded: frozenset[str], codes: Feeds) -> dict[str, Array]:
+    """The program's codes as what the graph returns."""
+    return {t.name: codes[t.name] if t.name in coded else t.dequantize(codes[t.name]) for t in outputs}

@@ -56,7 +56,9 @@ class HexagonBinary:
             ToolError: The emulator is not installed.
         """
         program = self.program
-        return HexagonExecutor(self.folder / self.executable, program.inputs, program.outputs, time_limit_s)
+        path = self.folder / self.executable
+        inputs, outputs = program.inputs, program.outputs
+        return HexagonExecutor(path, inputs, outputs, time_limit_s, coded=program.coded)
 
 
 def lower_program(

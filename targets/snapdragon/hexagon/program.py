@@ -18,12 +18,14 @@ class IntegerProgram:
         inputs: Quantised inputs; the caller quantises.
         operations: In order.
         outputs: Quantised outputs; the caller dequantises.
+        coded: Names of inputs and outputs that are uint8 codes in the graph too; the others are float there.
     """
 
     name: str
     inputs: tuple[QuantizedTensor, ...]
     operations: tuple[Operation, ...]
     outputs: tuple[QuantizedTensor, ...]
+    coded: frozenset[str] = frozenset()
 
     def reference(self, feeds: Feeds) -> dict[str, Array]:
         """Runs it in numpy.
@@ -34,8 +36,22 @@ class IntegerProgram:
         Returns:
             uint8 codes of every output, in the graph's shapes.
         """
+        values = self.values(feeds)
+        return {tensor.name: values[tensor.name] for tensor in self.outputs}
+
+    def values(self, feeds: Feeds) -> dict[str, Array]:
+        """Runs it in numpy and keeps everything.
+
+        Args:
+            feeds: uint8 codes of every input, in the graph's shapes.
+
+        Returns:
+            uint8 codes of every tensor, in the graph's shapes.
+        """
         planes = {tensor.name: tensor.planes(feeds[tensor.name]) for tensor in self.inputs}
+        tensors = {tensor.name: tensor for tensor in self.inputs}
         for operation in self.operations:
             sources = (planes[source.name] for source in operation.sources)
             planes[operation.output.name] = operation.reference(*sources)
-        return {tensor.name: tensor.graph_array(planes[tensor.name]) for tensor in self.outputs}
+            tensors[operation.output.name] = operation.output
+        return {name: tensors[name].graph_array(array) for name, array in planes.items()}

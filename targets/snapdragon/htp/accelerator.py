@@ -40,6 +40,8 @@ class HtpAccelerator:
     """
 
     name = "htp"
+    exact = False
+    exchanges_codes = False
 
     def __init__(self, soc: HtpSoc, environment: ToolEnvironment | None = None) -> None:
         self.soc = soc
@@ -117,6 +119,7 @@ class HtpAccelerator:
                 "sha256": binary.sha256,
                 tool.package: tool.version,
             },
+            triple=f"hexagon-v{self.soc.arch}",
         )
 
 

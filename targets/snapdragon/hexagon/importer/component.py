@@ -32,31 +32,47 @@ def import_integer_program(component: Component) -> IntegerProgram:
     Raises:
         TargetError: A node has no integer operation; `hexagon_refusal` tells which and why.
     """
-    return _Importer(component).run()
+    return Importer(component).run()
 
 
-class _Importer(NodeContext):
+class Importer(NodeContext):
+    """Reads a graph node by node.
+
+    Args:
+        component: Static shapes.
+
+    Attributes:
+        tensors: What is known of the graph's codes, and of the values they stand for.
+    """
+
     def __init__(self, component: Component) -> None:
         self._component = component
-        self._tensors: dict[ir.Value, QuantizedTensor] = {}
+        self.tensors: dict[ir.Value, QuantizedTensor] = {}
         self._inputs: dict[str, QuantizedTensor] = {}
-        self._outputs: dict[str, QuantizedTensor] = {}
         self._operations: list[Operation] = []
 
     def run(self) -> IntegerProgram:
+        """Reads the whole graph.
+
+        Raises:
+            TargetError: A node has no integer operation.
+        """
         graph = self._component.model.graph
         for node in graph:
-            if node.op_type == "QuantizeLinear" and qdq.constant_array(node.inputs[0]) is None:
-                self._quantize(node)
-            elif node.op_type == "DequantizeLinear" and qdq.constant_array(node.inputs[0]) is None:
-                self._dequantize(node)
+            if qdq.is_activation(node, "QuantizeLinear"):
+                self.quantize(node)
+            elif qdq.is_activation(node, "DequantizeLinear"):
+                self.dequantize(node)
         outputs = tuple(self._output(value) for value in graph.outputs)
-        inputs = tuple(self._inputs.values())
-        return IntegerProgram(self._component.name, inputs, tuple(self._operations), outputs)
+        inputs = tuple(self._inputs[v.name or ""] for v in graph.inputs if v.name in self._inputs)
+        coded = frozenset(
+            v.name or "" for v in (*graph.inputs, *graph.outputs) if v.dtype == ir.DataType.UINT8
+        )
+        return IntegerProgram(self._component.name, inputs, tuple(self._operations), outputs, coded)
 
     def tensor(self, value: ir.Value, channel_axis: int | None = None) -> QuantizedTensor:
         """See `NodeContext.tensor`."""
-        tensor = self._tensors.get(value)
+        tensor = self.tensors.get(value)
         if tensor is None:
             raise TargetError(
                 "a value is not quantised",
@@ -75,26 +91,49 @@ class _Importer(NodeContext):
         """See `NodeContext.add`."""
         self._operations.append(operation)
 
-    def _quantize(self, node: ir.Node) -> None:
+    def quantize(self, node: ir.Node) -> None:
+        """Reads a QuantizeLinear with what it quantises.
+
+        Raises:
+            TargetError: There is no integer operation for that.
+        """
         source, codes = node.inputs[0], node.outputs[0]
         if source is None:
             raise TargetError("a QuantizeLinear has no input", where=node_name(node))
         scale, zero_point = qdq.activation_parameters(node)
-        shape = _shape(codes)
+        shape = static_shape(codes)
         if source.is_graph_input():
-            tensor = QuantizedTensor(source.name or "", shape, _input_axis(codes), scale, zero_point)
-            self._inputs[tensor.name] = tensor
-        elif source in self._tensors:
-            tensor = self._requantize(node, self._tensors[source], scale, zero_point, 0)
+            tensor = self._input(source, codes, scale, zero_point)
+        elif source in self.tensors:
+            tensor = self._requantize(node, self.tensors[source], scale, zero_point, 0)
         else:
             tensor = self._convert(node, source, shape, scale, zero_point)
-        self._tensors[codes] = tensor
+        self.tensors[codes] = tensor
 
-    def _dequantize(self, node: ir.Node) -> None:
+    def dequantize(self, node: ir.Node) -> None:
+        """Reads a DequantizeLinear of an activation.
+
+        Raises:
+            TargetError: Its codes are not known.
+        """
         source, value = node.inputs[0], node.outputs[0]
-        if source is None or source not in self._tensors:
+        scale, zero_point = qdq.activation_parameters(node)
+        if source is not None and source.is_graph_input() and source not in self.tensors:
+            self.tensors[source] = self._input(source, source, scale, zero_point)
+        if source is None or source not in self.tensors:
             raise TargetError("codes come from outside the graph", where=node_name(node))
-        self._tensors[value] = self._tensors[source]
+        self.tensors[value] = dataclasses.replace(self.tensors[source], scale=scale, zero_point=zero_point)
+
+    def _input(self, value: ir.Value, codes: ir.Value, scale: float, zero_point: int) -> QuantizedTensor:
+        """The quantised form of a graph input, which is float or holds codes itself."""
+        tensor = QuantizedTensor(value.name or "", static_shape(codes), _input_axis(codes), scale, zero_point)
+        if self._inputs.setdefault(tensor.name, tensor) != tensor:
+            raise TargetError(
+                "an input is quantised in two ways",
+                where=tensor.name,
+                remedy="quantise each input once",
+            )
+        return tensor
 
     def _requantize(
         self, node: ir.Node, source: QuantizedTensor, scale: float, zero_point: int, minimum: int
@@ -112,8 +151,8 @@ class _Importer(NodeContext):
         producer, minimum = source.producer(), 0
         if producer is not None and producer.op_type == "Relu" and producer.inputs[0] is not None:
             minimum = zero_point
-            if producer.inputs[0] in self._tensors:
-                return self._requantize(node, self._tensors[producer.inputs[0]], scale, zero_point, minimum)
+            if producer.inputs[0] in self.tensors:
+                return self._requantize(node, self.tensors[producer.inputs[0]], scale, zero_point, minimum)
             producer = producer.inputs[0].producer()
         if producer is None or producer.op_type not in CONVERTERS:
             raise TargetError(
@@ -133,7 +172,12 @@ class _Importer(NodeContext):
         return named
 
 
-def _shape(value: ir.Value) -> tuple[int, ...]:
+def static_shape(value: ir.Value) -> tuple[int, ...]:
+    """The extents of a value.
+
+    Raises:
+        TargetError: One is not known.
+    """
     if value.shape is None or not value.shape.is_static():
         raise TargetError("a shape is not static", where=value.name or "", received=str(value.shape))
     return tuple(int(extent) for extent in value.shape.numpy())
@@ -142,5 +186,5 @@ def _shape(value: ir.Value) -> tuple[int, ...]:
 def _input_axis(codes: ir.Value) -> int:
     """1 if a convolution reads the input, else the last axis."""
     readers = [user for use in codes.uses() for out in use.node.outputs for user in out.uses()]
-    rank = len(_shape(codes))
+    rank = len(static_shape(codes))
     return 1 if rank > 2 and any(user.node.op_type == "Conv" for user in readers) else rank - 1

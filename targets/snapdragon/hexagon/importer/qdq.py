@@ -47,6 +47,11 @@ def constant_array(value: ir.Value | None) -> Array | None:
     return np.asarray(value.const_value.numpy())
 
 
+def is_activation(node: ir.Node, op_type: str) -> bool:
+    """Whether a node quantises or dequantises an activation rather than a constant."""
+    return node.op_type == op_type and constant_array(node.inputs[0]) is None
+
+
 def read_constant(value: ir.Value) -> Constant | None:
     """The constant behind a value: an initializer, or one that is dequantised with zero point 0.
 

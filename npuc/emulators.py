@@ -1,0 +1,65 @@
+"""Which emulator executes the segments of an NPU processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from exporter.program import Executor, Feeds
+from npuc.agreement import Bound
+from targets.coverage import Placement
+from targets.emulator import Emulator
+from targets.registry import find_target
+
+CPU = str(Placement.CPU)
+"""Name of the processor that needs no emulator of a target's."""
+
+
+def find_emulator(target: str, processor: str) -> Emulator | None:
+    """Returns the emulator of a processor; None for the CPU, and for a processor that the target does not know.
+
+    Args:
+        target: Of the device.
+        processor: Of the segment.
+
+    Raises:
+        TargetError: There is no such target.
+    """
+    return None if processor == CPU else find_target(target).emulator(processor)
+
+
+def exact_reference(target: str, processor: str, graph: Path, bound: Bound) -> Executor | None:
+    """Returns what a segment's binary has to equal bit by bit; None where its bound does not ask for that.
+
+    Args:
+        target: Of the device.
+        processor: Of the segment.
+        graph: Reference graph of the segment.
+        bound: Of the segment.
+    """
+    emulator = find_emulator(target, processor) if bound.exact else None
+    return None if emulator is None else emulator.exact_reference(graph)
+
+
+def explain_disagreement(
+    emulator: Emulator | None,
+    binding: Mapping[str, str],
+    reference: Path,
+    feeds: Sequence[Feeds],
+    bound: Bound,
+) -> str:
+    """Looks into a segment that failed its bound.
+
+    Args:
+        emulator: Of the segment's processor.
+        binding: Of the segment.
+        reference: Its graph.
+        feeds: What it was fed.
+        bound: The bound it failed.
+
+    Returns:
+        One line, which names the first operator that diverges where that can be found; empty where nothing can be said.
+    """
+    if emulator is None or bound.min_sqnr is None:
+        return ""
+    return emulator.explain(reference, binding, feeds, bound.min_sqnr)

@@ -1,0 +1,113 @@
+"""Hexagon's vector units as an accelerator: our own code for them, executed under `qemu-hexagon`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from exporter.program import Component, Executor
+from targets.coverage import Coverage
+from targets.device import Device
+from targets.errors import ToolError
+from targets.lowered import Lowered, Progress
+from targets.snapdragon.hexagon.binding import encodings
+from targets.snapdragon.hexagon.emulator import HvxEmulator
+from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
+from targets.snapdragon.hexagon.lower import HexagonBinary, lower_hexagon
+from targets.snapdragon.hexagon.placement import place_component
+from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED
+from targets.tvm.cpu_target import CpuTarget
+from targets.tvm.executor import require_emulator
+
+NOTE = (
+    f"the program for Hexagon {EXECUTED.version} runs under {HEXAGON_EMULATOR[0]}; the object file for"
+    f" {DEVICE.version} has the same kernels and is compiled only"
+)
+
+
+def has_vector_units(architecture: str) -> bool:
+    """Whether an NPU's generation, such as `v79`, is a Hexagon that runs code for `DEVICE`."""
+    version = architecture.removeprefix("v")
+    return version.isdecimal() and int(version) >= int(DEVICE.version.removeprefix("v"))
+
+
+class HvxAccelerator:
+    """See `targets.accelerator.Accelerator`. The only scheme is `hvx`: uint8 activations, int8 weights."""
+
+    name = "hvx"
+    schemes = ("hvx",)
+    wide_factors = False
+    exact = True
+    exchanges_codes = True
+
+    def require(self) -> None:
+        """Checks that the emulator and the cross compiler are there.
+
+        Raises:
+            ToolError: One is not.
+        """
+        require_emulator(HEXAGON_EMULATOR)
+        if importlib.util.find_spec("ziglang") is None:
+            raise ToolError(
+                "the cross compiler is missing",
+                where="ziglang",
+                remedy="install it: pip install 'ziglang>=0.17.1'",
+            )
+
+    def versions(self) -> dict[str, str]:
+        """Returns nothing: TVM and the cross compiler are npuc's own dependencies."""
+        return {}
+
+    def partition(self, component: Component, device: Device) -> Coverage:
+        """Places each node on HVX, else on the CPU where there is a kernel, else nowhere."""
+        return place_component(component, CpuTarget(self.name).partition(component, device))
+
+    def lower(
+        self,
+        component: Component,
+        device: Device,  # noqa: ARG002 (one object serves all devices)
+        weights_file: Path,  # noqa: ARG002 (the program holds its weights)
+        out_dir: Path,
+        progress: Progress | None = None,
+    ) -> Lowered:
+        """Writes the program, the object for the device and their sources into a folder of the component's name.
+
+        Raises:
+            TargetError: A node has no integer kernel after all.
+            ToolError: The cross compiler is missing or fails.
+        """
+        if progress is not None:
+            progress(f"compile {component.name}")
+        folder = out_dir / component.name
+        folder.mkdir()
+        return _summarise(component.name, lower_hexagon(component, folder))
+
+    def execute(
+        self, component: Component, lowered: Lowered, out_dir: Path
+    ) -> contextlib.AbstractContextManager[Executor]:
+        """Opens the program under `qemu-hexagon`."""
+        path = out_dir / (lowered.executable or "")
+        return HvxEmulator().open(path, component.inputs, component.outputs, lowered.binding)
+
+
+def _summarise(name: str, binary: HexagonBinary) -> Lowered:
+    device_object = binary.device_object or ""
+    digest = hashlib.sha256((binary.folder / device_object).read_bytes()).hexdigest()
+    return Lowered(
+        component=name,
+        files=tuple(f"{name}/{file}" for file in binary.files),
+        executable=f"{name}/{binary.executable}",
+        emulator=HEXAGON_EMULATOR,
+        arena_bytes=binary.arena_bytes,
+        weight_bytes=binary.constant_bytes,
+        code_bytes=binary.code_bytes + binary.constant_bytes,
+        kernels=len(binary.kernels),
+        calls=binary.calls,
+        policy={"int8": "native"},
+        executed=True,
+        execution_note=NOTE,
+        binding={"device object": device_object, "sha256": digest, **encodings(binary.program)},
+        triple=f"hexagon-{DEVICE.version}",
+    )
