@@ -5,15 +5,17 @@
 All students have the same dimensions and see the same batches in the same order. Accuracy is the share of the 276 test
 questions answered exactly; no test picture, voice or wording occurs in training.
 
-* cut: the teacher's most important channels and heads, not trained
+* cut: the teacher's most important channels and heads, by activation times weight, not trained
 * random, alone: fresh weights, cross entropy with the right answers (with --random)
 * cut, alone: the cut weights, cross entropy with the right answers
 * distilled: the cut weights, taught by the teacher (logits, hidden states) and the right answers
+* … by weights: the same two from channels and heads chosen by the norm of their weights alone (with --weight-norms)
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import platform
 import statistics
@@ -43,6 +45,7 @@ from passes.distillation.student import Student, prepare_student
 from passes.distillation.task import Task
 from passes.training.options import TrainingOptions
 
+Arm = Callable[[DistillOptions], tuple[Student, float]]
 ALONE = LossWeights(logits=0, hidden=0, attention=0, task=1)
 
 
@@ -53,6 +56,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--random", action="store_true", help="train a student with fresh weights too")
+    parser.add_argument("--weight-norms", action="store_true", help="students cut by the norm of weights too")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--data", type=Path, help="what exporter.reference_model.prepare wrote; default: shipped part"
@@ -66,7 +70,7 @@ def main() -> None:
     started = time.process_time()
     for seed in range(arguments.seeds):
         options = _options(arguments.steps, seed, arguments.data)
-        for name, make in _arms(folder, arguments.random).items():
+        for name, make in _arms(folder, arguments.random, arguments.weight_norms).items():
             student, accuracy = make(options)
             rows.setdefault(name, []).append(accuracy)
             sizes = {"student": student.solution.params, "teacher": student.layout.count()}
@@ -78,7 +82,7 @@ def main() -> None:
     _print(rows, teacher, sizes, arguments.steps)
     if arguments.output is not None:
         document = {
-            "command": f"python benchmarks/distillation.py --steps {arguments.steps} --seeds {arguments.seeds}",
+            "command": " ".join(["python benchmarks/distillation.py", *sys.argv[1:]]),
             "accuracy": rows,
             "teacher": teacher,
             "params": sizes,
@@ -90,7 +94,7 @@ def main() -> None:
         arguments.output.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _arms(folder: ModelFolder, fresh: bool) -> dict[str, Callable[[DistillOptions], tuple[Student, float]]]:
+def _arms(folder: ModelFolder, fresh: bool, weight_norms: bool) -> dict[str, Arm]:
     def cut(options: DistillOptions) -> tuple[Student, float]:
         student = prepare_student(folder, options)
         return student, _accuracy(folder, student.task)
@@ -105,16 +109,24 @@ def _arms(folder: ModelFolder, fresh: bool) -> dict[str, Callable[[DistillOption
         stream = student.family.stream(
             folder, options.data, options.batch_size, options.training.seed, options.shapes
         )
-        replaced = DistillOptions(**{**vars(options), "weights": weights})
-        train_student(student, teacher, stream, replaced)
+        train_student(student, teacher, stream, dataclasses.replace(options, weights=weights))
         return student, _accuracy(folder, student.task)
 
-    arms = {
+    arms: dict[str, Arm] = {
         "cut": cut,
         "cut, alone": lambda options: trained(options, ALONE),
         "distilled": lambda options: trained(options, LossWeights()),
     }
+    if weight_norms:
+        arms |= {
+            "cut by weights": lambda options: cut(_by_weights(options)),
+            "distilled by weights": lambda options: trained(_by_weights(options), LossWeights()),
+        }
     return arms | ({"random, alone": lambda options: trained(options, ALONE, fresh=True)} if fresh else {})
+
+
+def _by_weights(options: DistillOptions) -> DistillOptions:
+    return dataclasses.replace(options, criterion="weight_norm")
 
 
 def _options(steps: int, seed: int, data: Path | None) -> DistillOptions:
@@ -141,12 +153,12 @@ def _accuracy(folder: ModelFolder, task: Task) -> float:
 
 def _print(rows: dict[str, list[float]], teacher: float, sizes: dict[str, int], steps: int) -> None:
     print(f"{steps} steps of 16 pairs; {sizes['student']} of {sizes['teacher']} parameters")
-    print(f"{'student':<16} {'mean':>7} {'spread':>7}   each seed")
+    print(f"{'student':<20} {'mean':>7} {'spread':>7}   each seed")
     for name, values in rows.items():
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         each = " ".join(f"{value:.3f}" for value in values)
-        print(f"{name:<16} {statistics.mean(values):>7.3f} {spread:>7.3f}   {each}")
-    print(f"{'teacher':<16} {teacher:>7.3f}")
+        print(f"{name:<20} {statistics.mean(values):>7.3f} {spread:>7.3f}   {each}")
+    print(f"{'teacher':<20} {teacher:>7.3f}")
 
 
 if __name__ == "__main__":

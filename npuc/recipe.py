@@ -176,6 +176,11 @@ class Distill(_Section):
         lt=1,
         description="Share of the vision tower in the student's parameters; default: the teacher's.",
     )
+    criterion: Literal["activation_norm", "weight_norm"] = Field(
+        "activation_norm",
+        description="What the student's first weights are chosen by: activation times weight on batches of the "
+        "training data, or the norm of weights alone.",
+    )
     data: str | None = Field(
         None,
         description="Training data: a manifest (JSON Lines), for `demo` the folder that "

@@ -16,7 +16,7 @@ from passes.distillation.families import StudentFamily, student_family
 from passes.distillation.objective import Objective, layer_pairs, make_projections, stack_of
 from passes.distillation.options import DistillOptions
 from passes.distillation.selection import EVERYWHERE
-from passes.distillation.student import Student, prepare_student
+from passes.distillation.student import Student, load_teacher, prepare_student
 from passes.distillation.student_folder import write_student
 from passes.distillation.task import Task
 from passes.distillation.teacher import CachedTeacher, OnlineTeacher, Teacher
@@ -54,11 +54,9 @@ def distill(
     folder = ModelFolder(teacher)
     options = _adapted(options, student_family(folder.config))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    student = prepare_student(folder, options)
+    teacher_task = load_teacher(folder, options).to(device)
+    student = prepare_student(folder, options, teacher_task)
     student.task.to(device)
-    teacher_task = student.family.build(folder.config, folder, options.shapes)
-    teacher_task.load(student.read)
-    teacher_task.to(device).eval().requires_grad_(False)
     stream = student.family.stream(
         folder, options.data, options.batch_size, options.training.seed, options.shapes
     )
@@ -174,6 +172,7 @@ def _record(
             "wished": solution.wished,
             "dimensions": dict(solution.dimensions),
             "parts": dict(solution.counts),
+            "criterion": options.criterion,
             "layers": {stack: kept.tolist() for stack, kept in student.selection.layers.items()},
         },
         "losses": dataclasses.asdict(options.weights) | {"temperature": options.temperature},

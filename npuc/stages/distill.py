@@ -137,6 +137,7 @@ def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOpt
         params=settings.params,
         largest_share=settings.largest_share,
         vision_share=settings.vision_share,
+        criterion=settings.criterion,
         weights=LossWeights(
             settings.logits_weight, settings.hidden_weight, settings.attention_weight, settings.task_weight
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -12,7 +13,7 @@ from exporter.errors import DiagnosticError
 from exporter.options import CaptureOptions
 from passes.distill import distill
 from passes.distillation.objective import LossWeights
-from passes.distillation.options import DistillOptions
+from passes.distillation.options import Criterion, DistillOptions
 from passes.training.distributed import joined_processes
 from passes.training.loss_curve import LossPoint
 from passes.training.options import Precision, TrainingOptions
@@ -26,6 +27,13 @@ _REPORT_EVERY = 10
 @click.option("--params", default="25%", show_default=True, help="Size: 1.0B, 300M or 25%.")
 @click.option("--largest-share", default=0.25, show_default=True, help="Of the teacher's parameters.")
 @click.option("--vision-share", type=float, help="Of the student's parameters; default: the teacher's.")
+@click.option(
+    "--criterion",
+    type=click.Choice(get_args(Criterion)),
+    default=DistillOptions.criterion,
+    show_default=True,
+    help="What the first weights are chosen by.",
+)
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Manifest; default: what the folder brings along."
 )
@@ -52,6 +60,7 @@ def main(
     params: str,
     largest_share: float,
     vision_share: float | None,
+    criterion: Criterion,
     data: Path | None,
     steps: int,
     batch_size: int,
@@ -82,6 +91,7 @@ def main(
         params=params,
         largest_share=largest_share,
         vision_share=vision_share,
+        criterion=criterion,
         weights=LossWeights(attention=attention_weight),
         temperature=temperature,
         data=data,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -122,6 +122,12 @@ class Layout:
     def weights(self) -> tuple[Weight, ...]:
         """Those of all parts."""
         return tuple(weight for part in self.parts for weight in part.weights)
+
+    def tensors(self) -> Iterator[tuple[str, Weight, int]]:
+        """Yields every tensor's name, the weight it is one of, and the number of its layer, 0 without layers."""
+        for weight in self.weights:
+            for layer in range(self.dimensions[weight.layers] if weight.layers else 1):
+                yield weight.name.format(layer=layer), weight, layer
 
     def count(self, dimensions: Dimensions | None = None) -> int:
         """Returns the number of parameters of a model with these dimensions, default its own."""

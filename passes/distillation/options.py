@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from exporter.options import CaptureOptions
 from passes.distillation.objective import LossWeights
 from passes.training.options import TrainingOptions
+
+Criterion = Literal["activation_norm", "weight_norm"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +23,8 @@ class DistillOptions:
         largest_share: The student never has more than this share of the teacher's parameters.
         vision_share: Share of the vision tower in the student's parameters, where it is a part of its own; default:
             as in the teacher.
+        criterion: What the student's first weights are chosen by: `activation_norm`, what units carry times the
+            weights that read it, on batches of the training data, or `weight_norm`, their weights alone.
         weights: Of the losses.
         temperature: Of the logits.
         data: Training data; default: what the model folder itself allows.
@@ -34,6 +39,7 @@ class DistillOptions:
     params: str = "25%"
     largest_share: float = 0.25
     vision_share: float | None = None
+    criterion: Criterion = "activation_norm"
     weights: LossWeights = dataclasses.field(default_factory=LossWeights)
     temperature: float = 2.0
     data: Path | None = None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from passes.distillation.layout import Axis, Dimensions, Indices, Layout, Weight
+from passes.distillation.layout import Axis, Dimensions, Indices, Layout
 
 EVERYWHERE = -1
 """Stands for the layer of a dimension that all layers share."""
@@ -52,7 +52,7 @@ def select(
     Args:
         layout: Of the teacher.
         student: Dimensions to cut down to.
-        scores: From `weight_norms`, or from activations.
+        scores: From `weight_norms` or `passes.distillation.importance.activation_norms`.
         layer_scores: Stack → importance of each layer; default: layers evenly spread, the first and last among them.
         required: Stack → layers that stay in any case.
     """
@@ -77,28 +77,31 @@ def weight_norms(layout: Layout, read: Read) -> dict[tuple[str, int], npt.NDArra
         read: Gives the teacher's tensors; each is read once.
     """
     scores: dict[tuple[str, int], npt.NDArray[np.float64]] = {}
-    for weight in layout.weights:
-        for layer in _layer_numbers(layout, weight):
-            squares = np.square(read(weight.name.format(layer=layer)), dtype=np.float64)
-            total = max(float(squares.sum()), 1e-30)
-            for position, axis in enumerate(weight.axes):
-                if axis.dimension and axis.dimension not in layout.stacks:
-                    key = (axis.dimension, layer if layout.layers_of(axis.dimension) else EVERYWHERE)
-                    share = _by_unit(squares, position, axis) / total
-                    scores[key] = scores.get(key, np.zeros_like(share)) + share
+    for name, weight, layer in layout.tensors():
+        squares = np.square(read(name), dtype=np.float64)
+        total = max(float(squares.sum()), 1e-30)
+        for position, axis in enumerate(weight.axes):
+            key = unit_key(layout, axis, layer)
+            if key is not None:
+                share = by_unit(squares, position, axis) / total
+                scores[key] = scores.get(key, np.zeros_like(share)) + share
     return scores
 
 
-def _by_unit(squares: npt.NDArray[np.float64], position: int, axis: Axis) -> npt.NDArray[np.float64]:
-    other = tuple(index for index in range(squares.ndim) if index != position)
+def unit_key(layout: Layout, axis: Axis, layer: int) -> tuple[str, int] | None:
+    """Returns the key in scores of an axis of a layer's tensor; None where its size never changes."""
+    if not axis.dimension or axis.dimension in layout.stacks:
+        return None
+    return axis.dimension, layer if layout.layers_of(axis.dimension) else EVERYWHERE
+
+
+def by_unit(values: npt.NDArray[np.float64], position: int, axis: Axis) -> npt.NDArray[np.float64]:
+    """Sums an array up for each unit of one of its axes."""
+    other = tuple(index for index in range(values.ndim) if index != position)
     summed: npt.NDArray[np.float64] = (
-        squares.sum(axis=other).reshape(axis.repeats, -1, axis.width).sum(axis=(0, 2))
+        values.sum(axis=other).reshape(axis.repeats, -1, axis.width).sum(axis=(0, 2))
     )
     return summed
-
-
-def _layer_numbers(layout: Layout, weight: Weight) -> range:
-    return range(layout.dimensions[weight.layers] if weight.layers else 1)
 
 
 def _layers(count: int, kept: int, required: Sequence[int], scores: Sequence[float] | None) -> Indices:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,19 @@ import onnx_ir as ir
 from exporter.model_folder import ModelFolder
 from exporter.weights import Checkpoint
 from passes.distillation.families import StudentFamily, student_family
+from passes.distillation.importance import activation_norms
 from passes.distillation.initialise import initialise_student
 from passes.distillation.layout import Layout
 from passes.distillation.options import DistillOptions
 from passes.distillation.selection import Read, Selection, select, weight_norms
 from passes.distillation.solve import Solution, solve, wished_params
-from passes.distillation.task import Task
+from passes.distillation.task import Batch, Task
+from passes.training.batches import to_device
+from passes.training.distributed import current_processes
+
+_IMPORTANCE_BATCHES = 16
+_IMPORTANCE_SEED = 1 << 21
+"""Added to the seed of training, whose batches are other ones."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +52,13 @@ class Student:
     read: Read
 
 
-def prepare_student(folder: ModelFolder, options: DistillOptions) -> Student:
+def prepare_student(folder: ModelFolder, options: DistillOptions, teacher: Task | None = None) -> Student:
     """Solves the student's dimensions and cuts the teacher down to them.
+
+    Args:
+        folder: Of the teacher.
+        options: How.
+        teacher: With its weights, where there is one already; made for a criterion that needs it.
 
     Raises:
         DiagnosticError: The family cannot be distilled, or no student has the wished size.
@@ -57,14 +71,34 @@ def prepare_student(folder: ModelFolder, options: DistillOptions) -> Student:
     shares = {name: share for name, share in named.items() if name in known}
     solution = solve(layout, wished, shares)
     read = checkpoint_reader(folder)
-    selection = select(
-        layout, solution.dimensions, weight_norms(layout, read), required=family.required(folder.config)
-    )
+    scores = weight_norms(layout, read)
+    if options.criterion == "activation_norm":
+        task = teacher or load_teacher(folder, options)
+        scores |= activation_norms(layout, task, _batches(folder, options, task))
+    selection = select(layout, solution.dimensions, scores, required=family.required(folder.config))
     config = layout.configured(solution.dimensions, selection.layers)
     task = family.build(config, folder, options.shapes)
     tensors = dict(initialise_student(layout, solution.dimensions, selection, read))
     task.load(tensors.__getitem__)
     return Student(family, layout, solution, selection, config, task, read)
+
+
+def load_teacher(folder: ModelFolder, options: DistillOptions) -> Task:
+    """Builds the teacher with its weights, frozen."""
+    task = student_family(folder.config).build(folder.config, folder, options.shapes)
+    task.load(checkpoint_reader(folder))
+    return task.eval().requires_grad_(False)
+
+
+def _batches(folder: ModelFolder, options: DistillOptions, teacher: Task) -> Iterator[Batch]:
+    """Yields batches of the training data to measure importance on."""
+    family, seed = student_family(folder.config), options.training.seed + _IMPORTANCE_SEED
+    # as many examples in each process as one process would take, so that the choice does not depend on their number
+    size = options.batch_size * (1 if family.one_by_one else current_processes().count)
+    stream = family.stream(folder, options.data, size, seed, options.shapes)
+    device = next(teacher.parameters()).device
+    for batch in itertools.islice(iter(stream), _IMPORTANCE_BATCHES):
+        yield to_device(batch, device)
 
 
 def checkpoint_reader(folder: ModelFolder) -> Read:
