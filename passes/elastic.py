@@ -17,6 +17,7 @@ from exporter.program import Component, Program
 from passes.pruning.cut import cut
 from passes.pruning.dependencies import Dependencies, Group, analyse
 from passes.pruning.importance import Importance
+from passes.pruning.lead_heads import leads
 from passes.pruning.plan import PlanOptions, operations, plan_widths, prunable
 from passes.pruning.prefix_layout import LEAST_BYTES, lead_with
 from passes.pruning.products import VIEW
@@ -41,9 +42,9 @@ class Subnetwork:
 def elastic_groups(dependencies: Dependencies, options: PlanOptions) -> list[Group]:
     """Returns the groups that sub-networks may narrow.
 
-    Their channels must be the first factor of every axis they run through, and a weight is narrowed along one axis
-    only: otherwise a prefix would not be contiguous. Where two groups share a weight, the one with more operations
-    wins.
+    Their channels must be the first factor of every axis they run through (`lead_heads` sees to it for heads), and a
+    weight is narrowed along one axis only: otherwise a prefix would not be contiguous. Where two groups share a weight,
+    the one with more operations wins.
 
     Args:
         dependencies: From `analyse`.
@@ -51,7 +52,7 @@ def elastic_groups(dependencies: Dependencies, options: PlanOptions) -> list[Gro
     """
     chosen: list[Group] = []
     taken: set[str] = set()
-    candidates = [group for group in prunable(dependencies, options) if _leads(dependencies, group)]
+    candidates = [group for group in prunable(dependencies, options) if leads(dependencies, group)]
     for group in sorted(candidates, key=lambda one: -_operations_of(dependencies, one)):
         matrices = {m.name for m in group.members if len(dependencies.initializers[m.name]) > 1}
         if not matrices & taken:
@@ -157,11 +158,6 @@ def elastic_remarks(subnetworks: Sequence[Subnetwork], groups: Sequence[Group]) 
         for subnetwork in subnetworks
         for group in groups
     ]
-
-
-def _leads(dependencies: Dependencies, group: Group) -> bool:
-    axes = (dependencies.initializers[member.name][member.axis] for member in group.members)
-    return all(axis[0] == group.dimension for axis in axes)
 
 
 def _operations_of(dependencies: Dependencies, group: Group) -> int:
