@@ -30,6 +30,8 @@ class Example:
         kind: What is asked for.
         question: Its wording.
         answer: The right answer in digits.
+        shown: The number in the picture.
+        said: The number in the clip.
     """
 
     image: npt.NDArray[np.uint8]
@@ -37,6 +39,8 @@ class Example:
     kind: Kind
     question: str
     answer: str
+    shown: int
+    said: int
 
 
 def place_digits(
@@ -71,7 +75,9 @@ def draw_examples(corpus: Corpus, split: Split, count: int, seed: int) -> list[E
         image = place_digits(corpus.digit_images[left], corpus.digit_images[right], rng)
         lead = np.zeros(int(rng.uniform(0, MAX_LEAD_SECONDS) * SAMPLE_RATE), np.float32)
         kind = kinds[i % len(kinds)]
-        answer = str(solve(kind, shown, int(corpus.clip_numbers[clip])))
+        said = int(corpus.clip_numbers[clip])
+        answer = str(solve(kind, shown, said))
         samples = np.concatenate([lead, corpus.clip(int(clip))])
-        examples.append(Example(image, samples, kind, draw_question(kind, split, rng), answer))
+        question = draw_question(kind, split, rng)
+        examples.append(Example(image, samples, kind, question, answer, shown, said))
     return examples

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, MutableMapping
 
 import numpy as np
 
@@ -22,12 +23,14 @@ class Call:
         feeds: Inputs by name.
         outputs: Results by name.
         links: Inputs that are, unchanged, the output of an earlier call.
+        key: Equal for calls that compute the same: digest of component, feeds, and the keys of linked calls.
     """
 
     component: str
     feeds: Feeds
     outputs: Mapping[str, Array]
     links: Mapping[str, Link]
+    key: bytes = b""
 
 
 Recording = tuple[Call, ...]
@@ -40,6 +43,7 @@ def record(
     request: Request,
     max_new_tokens: int,
     limit: int | None = None,
+    known: MutableMapping[bytes, Call] | None = None,
 ) -> Recording:
     """Answers a request and keeps every call.
 
@@ -49,27 +53,44 @@ def record(
         request: The request.
         max_new_tokens: Length of the answer.
         limit: Calls of one component that are kept: the first ones. Default: all.
+        known: Calls of earlier requests by key, added to. One of them is neither computed nor kept a second time.
     """
     calls: list[Call] = []
+    known = {} if known is None else known
     # the arrays themselves are kept for the whole run, so that an identity stays one array
     sources: dict[int, tuple[Array, Link]] = {}
     counts = dict.fromkeys(executors, 0)
 
     def wrap(name: str) -> Executor:
         def run(feeds: Feeds) -> dict[str, Array]:
-            outputs = executors[name](feeds)
             counts[name] += 1
             if limit is not None and counts[name] > limit:
-                return outputs
+                return executors[name](feeds)
             links = {key: sources[id(array)][1] for key, array in feeds.items() if id(array) in sources}
-            # a runner may write into an array later: caches are its own
-            kept = {key: array if key in links else np.array(array) for key, array in feeds.items()}
-            for key, array in outputs.items():
-                sources[id(array)] = (array, (len(calls), key))
-            calls.append(Call(name, kept, dict(outputs), links))
-            return outputs
+            key = _digest(name, feeds, {feed: (calls[link[0]].key, link[1]) for feed, link in links.items()})
+            if key not in known:
+                # a runner may write into an array later: caches are its own
+                kept = {feed: array if feed in links else np.array(array) for feed, array in feeds.items()}
+                known[key] = Call(name, kept, dict(executors[name](feeds)), links, key)
+            call = dataclasses.replace(known[key], links=links)
+            for output, array in call.outputs.items():
+                sources[id(array)] = (array, (len(calls), output))
+            calls.append(call)
+            return dict(call.outputs)
 
         return run
 
     runner.generate({name: wrap(name) for name in executors}, request, max_new_tokens)
     return tuple(calls)
+
+
+def _digest(component: str, feeds: Feeds, links: Mapping[str, tuple[bytes, str]]) -> bytes:
+    digest = hashlib.blake2b(component.encode(), digest_size=16)
+    for name in sorted(feeds):
+        array = feeds[name]
+        digest.update(f"\0{name} {array.dtype} {array.shape}\0".encode())
+        if name in links:
+            digest.update(links[name][0] + links[name][1].encode())
+        else:
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.digest()

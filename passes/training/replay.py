@@ -23,7 +23,7 @@ class Replayed:
     """All calls of one component.
 
     Attributes:
-        places: Which call each row is of.
+        places: Which row each call is in; calls that compute the same are one row.
         outputs: Output name → [rows, *shape], as the modules computed it.
         recorded: The same, as recorded; floats as float32.
     """
@@ -67,19 +67,29 @@ def _replay_component(
     done: Mapping[str, Replayed],
 ) -> Replayed:
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    rows, chosen = _rows(places, recordings)
     feeds = {
-        signature.name: torch.stack([_input(signature.name, place, recordings, done) for place in places]).to(
-            device
-        )
+        signature.name: _input(signature.name, chosen, recordings, done).to(device)
         for signature in module.inputs
     }
     outputs = run_rows(module, feeds)
-    calls = [recordings[number][index] for number, index in places]
-    recorded = {
-        key: torch.stack([_tensor(call.outputs[key]) for call in calls]).to(device)
-        for key in calls[0].outputs
-    }
-    return Replayed({place: row for row, place in enumerate(places)}, outputs, recorded)
+    calls = [recordings[number][index] for number, index in chosen]
+    recorded = {key: _stack([call.outputs[key] for call in calls]).to(device) for key in calls[0].outputs}
+    return Replayed(rows, outputs, recorded)
+
+
+def _rows(places: Sequence[Place], recordings: Sequence[Recording]) -> tuple[dict[Place, int], list[Place]]:
+    """Returns the row of each call, and of each row its first call."""
+    rows: dict[Place, int] = {}
+    chosen: list[Place] = []
+    by_key: dict[bytes, int] = {}
+    for place in places:
+        key = recordings[place[0]][place[1]].key
+        if not key or key not in by_key:
+            by_key[key] = len(chosen)
+            chosen.append(place)
+        rows[place] = by_key[key]
+    return rows, chosen
 
 
 def run_rows(module: TorchComponent, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -100,15 +110,39 @@ def run_rows(module: TorchComponent, feeds: Mapping[str, Tensor]) -> dict[str, T
     return {name: torch.stack([outputs[name] for outputs in single]) for name in single[0]}
 
 
-def _input(name: str, place: Place, recordings: Sequence[Recording], done: Mapping[str, Replayed]) -> Tensor:
+def _input(
+    name: str, places: Sequence[Place], recordings: Sequence[Recording], done: Mapping[str, Replayed]
+) -> Tensor:
+    """Returns an input of several calls, [rows, *shape]."""
+    sources = [_source(name, place, recordings, done) for place in places]
+    first = sources[0]
+    if first is not None and all(source is not None and source[:2] == first[:2] for source in sources):
+        outputs = done[first[0]].outputs[first[1]]
+        picked = torch.tensor([source[2] for source in sources if source is not None], device=outputs.device)
+        return outputs.index_select(0, picked)
+    rows = [
+        _tensor(recordings[place[0]][place[1]].feeds[name])
+        if source is None
+        else done[source[0]].outputs[source[1]][source[2]]
+        for place, source in zip(places, sources, strict=True)
+    ]
+    return torch.stack(rows)
+
+
+def _source(
+    name: str, place: Place, recordings: Sequence[Recording], done: Mapping[str, Replayed]
+) -> tuple[str, str, int] | None:
+    """Returns component, output and row that an input was computed in; None for one that is as recorded."""
     number, index = place
-    call = recordings[number][index]
-    if name in call.links:
-        source, output = call.links[name]
-        earlier = done.get(recordings[number][source].component)
-        if earlier is not None:
-            return earlier.outputs[output][earlier.places[number, source]]
-    return _tensor(call.feeds[name])
+    link = recordings[number][index].links.get(name)
+    component = "" if link is None else recordings[number][link[0]].component
+    if link is None or component not in done:
+        return None
+    return component, link[1], done[component].places[number, link[0]]
+
+
+def _stack(arrays: Sequence[Array]) -> Tensor:
+    return _tensor(np.stack(arrays))
 
 
 def _tensor(array: Array) -> Tensor:
