@@ -84,6 +84,23 @@ class Precision(_Section):
         return self
 
 
+class Npu(_Section):
+    """How graphs are handed to the NPU's compiler."""
+
+    also_devices: tuple[str, ...] = Field(
+        (),
+        description="Ids of further devices whose chips each NPU binary also has code for; the model is compiled in"
+        " a number format that all the chips compute in.",
+    )
+    part_megabytes: int = Field(
+        420,
+        ge=1,
+        lt=1000,
+        description="Most weights of a part, MB: a larger decoder is cut between its layers. The vendor's compiler"
+        " takes nine times as much memory, and a part has to stay below 1 GB.",
+    )
+
+
 class Calibration(_Section):
     """How activation scales are chosen."""
 
@@ -113,11 +130,16 @@ class Prune(_Section):
     criterion: Literal["taylor", "activation_norm"] = Field(
         "taylor", description="Importance of channels: first-order Taylor, or activation times weight."
     )
+    allocation: Literal["measured", "importance"] = Field(
+        "measured",
+        description="Where channels go: by the loss measured with each layer narrowed alone, or by importance; "
+        "without training by importance.",
+    )
     keep_cache: bool = Field(
         True, description="Leave key/value heads alone, so that a switch keeps the KV cache valid."
     )
     least_width: float = Field(
-        0.25, gt=0, le=1, description="Share of a layer's channels that the smallest sub-network keeps."
+        0.125, gt=0, le=1, description="Share of a layer's channels that the smallest sub-network keeps."
     )
     steps: int = Field(
         200,
@@ -237,6 +259,21 @@ class Qat(_Section):
     seed: int = Field(0, ge=0, description="Of the choice and the order of requests.")
 
 
+class Augment(_Section):
+    """Random changes of the examples of a manifest, so that a small one teaches more; answers are never changed."""
+
+    image: float = Field(0.0, ge=0, le=1, description="Strength of random crops and colour jitter; 0: off.")
+    audio: float = Field(0.0, ge=0, le=1, description="Strength of added noise; 0: off.")
+    text: float = Field(0.0, ge=0, le=1, description="Strength of WordNet synonyms; 0: off.")
+    ramp: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of a distillation over which the strengths rise from 0. Fine-tuning and sub-networks learn "
+        "from requests that were answered before, all at full strength.",
+    )
+
+
 class Gates(_Section):
     """What must hold before an artifact is written."""
 
@@ -283,6 +320,8 @@ class Recipe(_Section):
     prune: Prune | None = Field(None, description="Mid tier: nested sub-networks.")
     distill: Distill | None = Field(None, description="Low tier: distilled student.")
     qat: Qat | None = Field(None, description="Fine-tune after quantisation; any tier.")
+    npu: Npu = Field(default_factory=Npu)
+    augment: Augment | None = Field(None, description="Random changes of training data; any tier.")
     gates: Gates = Field(default_factory=Gates)
 
 

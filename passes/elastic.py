@@ -18,7 +18,7 @@ from passes.pruning.cut import cut
 from passes.pruning.dependencies import Dependencies, Group, analyse
 from passes.pruning.importance import Importance
 from passes.pruning.lead_heads import leads
-from passes.pruning.plan import PlanOptions, operations, plan_widths, prunable
+from passes.pruning.plan import Loss, PlanOptions, operations, plan_by_loss, plan_widths, prunable
 from passes.pruning.prefix_layout import LEAST_BYTES, lead_with
 from passes.pruning.products import VIEW
 from passes.remark import Remark
@@ -78,23 +78,27 @@ def order_channels(
 def plan_subnetworks(
     dependencies: Dependencies,
     groups: Sequence[Group],
-    importance: Importance,
+    loss: Importance | Loss,
     shares: Mapping[str, float],
     options: PlanOptions,
 ) -> list[Subnetwork]:
-    """Chooses the widths of every sub-network by importance per operation.
+    """Chooses the widths of every sub-network by what they cost per operation.
 
     Args:
         dependencies: From `analyse`.
         groups: From `elastic_groups`.
-        importance: Scores by group name, in any order of channels.
+        loss: What narrowing a group costs (see `measure_loss`), or scores by group name, in any order of channels.
         shares: Name → share of the operations, from the largest to the smallest.
         options: Smallest widths and steps.
 
     Raises:
         PassError: A share is out of reach.
     """
-    plans = plan_widths(dependencies, groups, importance, list(shares.values()), options)
+    wanted = list(shares.values())
+    if callable(loss):
+        plans = plan_by_loss(dependencies, groups, loss, wanted, options)
+    else:
+        plans = plan_widths(dependencies, groups, loss, wanted, options)
     total = operations(dependencies)
     sizes = {group.name: group.size for group in groups}
     return [
@@ -152,7 +156,7 @@ def elastic_remarks(subnetworks: Sequence[Subnetwork], groups: Sequence[Group]) 
             group.name,
             "",
             f"{subnetwork.widths.get(group.name, group.size)} of {group.size} {group.kind} in {subnetwork.name}",
-            f"least importance per operation; {subnetwork.share:.1%} of the operations remain",
+            f"least loss per operation; {subnetwork.share:.1%} of the operations remain",
             {"width": float(subnetwork.widths.get(group.name, group.size)), "size": float(group.size)},
         )
         for subnetwork in subnetworks

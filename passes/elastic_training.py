@@ -1,8 +1,8 @@
 """Trains a network and its nested sub-networks together, so that one set of weights serves all of them.
 
 Each step runs the full network, the smallest one and one in between (the sandwich rule of Yu and Huang, arXiv
-1903.05134) and pulls all of them towards what the full network answered before training: self-distillation, which needs
-no labels.
+1903.05134, with the networks that are shipped instead of random ones) and pulls all of them towards what the full
+network answered before training: self-distillation, which needs no labels.
 """
 
 from __future__ import annotations
@@ -132,12 +132,10 @@ def train_elastic(
         PassError: An operator has no rule.
     """
     module = ElasticProgram(program, dependencies)
-    sizes = {group.name: group.size for group in dependencies.groups}
 
     def loss(batch: Sequence[Recording]) -> dict[str, Tensor]:
         terms: dict[str, list[Tensor]] = {}
-        chosen = _sandwich(subnetworks, sizes)
-        for widths in chosen:
+        for widths in _sandwich(subnetworks):
             for name, value in distillation_losses(module(batch, widths)).items():
                 terms.setdefault(name, []).append(value)
         return {name: torch.stack(values).mean() for name, values in terms.items()}
@@ -153,18 +151,11 @@ def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark
     return training_remark("ElasticTraining", curve, options, why)
 
 
-def _sandwich(subnetworks: Sequence[Subnetwork], sizes: Mapping[str, int]) -> list[Widths]:
-    """Returns the full network, the smallest one, and one in between: a named one or one of random widths."""
-    smallest = subnetworks[-1].widths
+def _sandwich(subnetworks: Sequence[Subnetwork]) -> list[Widths]:
+    """Returns the full network, the smallest one, and one of those in between, if there are any."""
     between = [subnetwork.widths for subnetwork in subnetworks[:-1] if subnetwork.widths]
-    pick = int(torch.randint(0, len(between) + 1, ()))
-    if pick < len(between):
-        third: Widths = between[pick]
-    else:
-        third = {
-            name: int(torch.randint(width, sizes[name] + 1, ())) for name, width in sorted(smallest.items())
-        }
-    return [{}, smallest, third]
+    pick = int(torch.randint(0, len(between), ())) if between else 0
+    return [{}, *between[pick : pick + 1], subnetworks[-1].widths]
 
 
 def _prefixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

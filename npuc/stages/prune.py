@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from exporter.model_folder import ModelFolder
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Feeds, Program, Request
@@ -28,19 +26,24 @@ from passes.elastic import (
     order_channels,
     plan_subnetworks,
 )
+from passes.elastic_sensitivity import measure_loss
 from passes.elastic_training import ElasticOptions, elastic_training_remark, train_elastic
-from passes.pruning.dependencies import Dependencies
+from passes.pruning.dependencies import Dependencies, Group
 from passes.pruning.dependencies import analyse as analyse_dependencies
-from passes.pruning.importance import Scores, activation_norm
+from passes.pruning.importance import Importance, Scores, activation_norm
 from passes.pruning.lead_heads import lead_heads
-from passes.pruning.plan import PlanOptions, prunable
+from passes.pruning.plan import Loss, PlanOptions, prunable
 from passes.pruning.taylor import taylor
 from passes.remark import Remark
+from passes.training.data.augmenter import Augmenter
 from passes.training.loss_curve import LossCurve
 from passes.training.recording import Recording
 
-_IMPORTANCE_REQUESTS = 16
-"""Requests of the training data that importance is measured on, as many as calibration takes by default."""
+_IMPORTANCE_REQUESTS = 64
+"""Requests of the training data that importance is measured on."""
+
+_QUESTIONS = 6
+"""Asked on each picture and sound of the bundled model's training data: one of each kind."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +55,14 @@ class PruneJob:
         settings: The recipe's section [prune].
         reporter: Is told about progress.
         checkpoints: Where training keeps what it needs to go on after an interruption, or None.
+        augmenter: Changes examples of the training data, or None.
     """
 
     model: str
     settings: Prune
     reporter: ProgressReporter
     checkpoints: Path | None = None
+    augmenter: Augmenter | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +86,7 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     Args:
         job: What to prune.
         program: Float graphs.
-        feeds: What its components were fed in calibration; training data, where there is any, takes its place.
+        feeds: What its components were fed in calibration; requests to train with, where there are any, take its place.
 
     Raises:
         PassError: A share of the operations is out of reach, training diverged, or its data is not usable.
@@ -89,30 +94,45 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     settings = job.settings
     requests = _requests(job, program) if settings.steps or settings.data is not None else ()
     options = PlanOptions(keep_cache=settings.keep_cache, least=settings.least_width)
-    with job.reporter.phase("importance", 1) as advance:
-        dependencies = analyse_dependencies(program)
-        if lead_heads(program, dependencies, prunable(dependencies, options)):
-            dependencies = analyse_dependencies(program)
-        if settings.data is not None:
-            feeds = record_feeds(program, _executors(program), draw_requests(requests, _IMPORTANCE_REQUESTS))
-        scores = _importance(settings, program, dependencies, feeds)
-        groups = elastic_groups(dependencies, options)
-        advance(1, 0)
-    dependencies = order_channels(program, dependencies, groups, scores)
-    ordered = {group.name: np.sort(scores[group.name])[::-1] for group in groups}
-    shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
-    # the groups as they are after ordering: same names, other dimensions
-    by_name = {group.name: group for group in dependencies.groups}
-    groups = [by_name[group.name] for group in groups]
-    subnetworks = plan_subnetworks(dependencies, groups, ordered, shares, options)
-    remarks = elastic_remarks(subnetworks, groups)
+    dependencies, groups, scores = _order(job, program, requests, feeds, options)
     recordings = teach(program, requests, job.reporter) if settings.steps else []
+    loss: Importance | Loss = scores
+    if recordings and settings.allocation == "measured":
+        with job.reporter.phase("sensitivity", 1) as advance:
+            loss = measure_loss(program, dependencies, groups, recordings, options)
+            advance(1, 0)
+    shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
+    subnetworks = plan_subnetworks(dependencies, groups, loss, shares, options)
+    remarks = elastic_remarks(subnetworks, groups)
     curve = _train(job, program, dependencies, subnetworks, recordings) if recordings else None
     if curve is not None:
         remarks.append(elastic_training_remark(curve, _training(job)))
         first, last = remarks[-1].numbers["loss_first"], remarks[-1].numbers["loss_last"]
         job.reporter.note(f"training of sub-networks: loss {first:.4g} at first, {last:.4g} at last")
     return Pruned(tuple(subnetworks), tuple(remarks), curve)
+
+
+def _order(
+    job: PruneJob,
+    program: Program,
+    requests: Sequence[Request],
+    feeds: Mapping[str, Sequence[Feeds]],
+    options: PlanOptions,
+) -> tuple[Dependencies, list[Group], Importance]:
+    """Sorts the channels of every group that may be narrowed; returns the groups as they are now, and their scores."""
+    with job.reporter.phase("importance", 1) as advance:
+        dependencies = analyse_dependencies(program)
+        if lead_heads(program, dependencies, prunable(dependencies, options)):
+            dependencies = analyse_dependencies(program)
+        if requests:
+            feeds = record_feeds(program, _executors(program), draw_requests(requests, _IMPORTANCE_REQUESTS))
+        scores = _importance(job.settings, program, dependencies, feeds)
+        names = {group.name for group in elastic_groups(dependencies, options)}
+        chosen = [group for group in dependencies.groups if group.name in names]
+        dependencies = order_channels(program, dependencies, chosen, scores)
+        advance(1, 0)
+    # the groups as they are after ordering: same names, other dimensions
+    return dependencies, [group for group in dependencies.groups if group.name in names], scores
 
 
 def _importance(
@@ -130,10 +150,12 @@ def _requests(job: PruneJob, program: Program) -> tuple[Request, ...]:
     """Returns requests of the training data, else the model folder's own, else the calibration requests."""
     settings = job.settings
     if settings.data is not None:
-        return tuple(manifest_requests(program, settings.data, settings.requests, settings.seed))
+        return tuple(
+            manifest_requests(program, settings.data, settings.requests, settings.seed, job.augmenter)
+        )
     path = model_path(job.model)
     if program.family == MODEL_TYPE and (path / TRANSFER_FILE).is_file():
-        return training_requests(ModelFolder(path), settings.requests, settings.seed)
+        return training_requests(ModelFolder(path), settings.requests, settings.seed, _QUESTIONS)
     return tuple(program.requests[: settings.requests])
 
 

@@ -10,7 +10,7 @@ from exporter.program import Program, Request
 from npuc.progress import ProgressReporter
 from npuc.stages.observe import FEEDS_PER_REQUEST, NEW_TOKENS, program_runner
 from passes.training.errors import TrainingError
-from passes.training.recording import Recording, record
+from passes.training.recording import Call, Recording, record
 
 
 def teach(program: Program, requests: Sequence[Request], reporter: ProgressReporter) -> list[Recording]:
@@ -30,10 +30,11 @@ def teach(program: Program, requests: Sequence[Request], reporter: ProgressRepor
     executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
     runner = program_runner(program)
     recordings = []
+    known: dict[bytes, Call] = {}
     with reporter.phase("teach", len(requests)) as advance:
         for request in requests:
             try:
-                recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST))
+                recordings.append(record(runner, executors, request, NEW_TOKENS, FEEDS_PER_REQUEST, known))
             except (RequestError, SourceError) as error:
                 raise _unanswerable(request, error) from error
             advance(1, 0)

@@ -14,6 +14,9 @@ from passes.pruning.importance import Importance
 Widths = Mapping[str, int]
 """Group name → channels that stay."""
 
+Loss = Callable[[Group, int], float]
+"""What a program loses if one group keeps its first so many channels; 0 where it keeps all of them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PlanOptions:
@@ -75,18 +78,50 @@ def plan_widths(
     Raises:
         PassError: A share cannot be reached.
     """
+    return plan_by_loss(dependencies, groups, _lost_share(importance), shares, options)
+
+
+def plan_by_loss(
+    dependencies: Dependencies,
+    groups: Sequence[Group],
+    loss: Loss,
+    shares: Sequence[float],
+    options: PlanOptions,
+) -> list[dict[str, int]]:
+    """Removes step by step what costs least for each operation it saves.
+
+    Args:
+        dependencies: From `analyse`.
+        groups: Those that may shrink.
+        loss: What narrowing a group costs, comparable between groups.
+        shares: As in `plan_widths`.
+        options: Smallest widths and steps.
+
+    Returns:
+        For each share the width of every group.
+
+    Raises:
+        PassError: A share cannot be reached.
+    """
     widths = {group.name: group.size for group in groups}
     total = remaining = operations(dependencies)
     plans = []
     for share in shares:
         while remaining > share * total:
-            best = _cheapest(dependencies, groups, importance, widths, options)
+            best = _cheapest(dependencies, groups, loss, widths, options)
             if best is None:
                 raise _unreachable(share, remaining / total)
-            widths[best.name] = _next_width(best, widths[best.name], options)
+            widths[best.name] = next_width(best, widths[best.name], options)
             remaining = operations(dependencies, widths)
         plans.append(dict(widths))
     return plans
+
+
+def next_width(group: Group, width: int, options: PlanOptions) -> int:
+    """Returns the next smaller width; the same where the group may not shrink further."""
+    granule = 1 if group.kind is Kind.HEADS else options.granule
+    smaller = max((width - 1) // granule * granule, 1)
+    return smaller if smaller >= options.least * group.size else width
 
 
 def most_important(scores: np.ndarray, count: int) -> np.ndarray:
@@ -99,37 +134,38 @@ def _sizes(dependencies: Dependencies, widths: Widths) -> Callable[[int], int]:
     return lambda dimension: changed.get(dimension, dependencies.dimensions.size(dimension))
 
 
+def _lost_share(importance: Importance) -> Loss:
+    remaining = {}
+    for name, scores in importance.items():
+        ordered = np.sort(scores)[::-1]
+        kept = np.concatenate([[0.0], np.cumsum(ordered)])
+        remaining[name] = 1.0 - kept / max(float(kept[-1]), np.finfo(np.float64).tiny)
+    return lambda group, width: float(remaining[group.name][width])
+
+
 def _cheapest(
     dependencies: Dependencies,
     groups: Sequence[Group],
-    importance: Importance,
+    loss: Loss,
     widths: Widths,
     options: PlanOptions,
 ) -> Group | None:
-    """Returns the group whose next step loses least importance per operation saved; None if all are at their least."""
+    """Returns the group whose next step costs least per operation saved; None if all are at their least."""
     best, least_cost = None, np.inf
     size = _sizes(dependencies, widths)
     for group in groups:
         width = widths[group.name]
-        following = _next_width(group, width, options)
+        following = next_width(group, width, options)
         if following == width:
             continue
         using = sum(
             product.operations(size) for product in dependencies.products if group.dimension in product.loops
         )
         saved = using * (width - following) / width
-        ordered = np.sort(importance[group.name])[::-1]
-        lost = ordered[following:width].sum() / max(float(ordered.sum()), np.finfo(np.float64).tiny)
+        lost = loss(group, following) - loss(group, width)
         if lost / max(saved, 1.0) < least_cost:
             best, least_cost = group, lost / max(saved, 1.0)
     return best
-
-
-def _next_width(group: Group, width: int, options: PlanOptions) -> int:
-    """Returns the next smaller width; the same where the group may not shrink further."""
-    granule = 1 if group.kind is Kind.HEADS else options.granule
-    smaller = max((width - 1) // granule * granule, 1)
-    return smaller if smaller >= options.least * group.size else width
 
 
 def _unreachable(share: float, reached: float) -> PassError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ class RecordedTraining:
     Attributes:
         steps: Updates of the weights.
         learning_rate: Highest; reached after a twentieth of the steps, then half a cosine down to zero.
-        batch_size: Requests in a step; fewer where there are fewer.
+        batch_size: Requests in a step; fewer where there are fewer. Those that share a picture go together.
         seed: Of the order of requests, and of what the loss draws.
         checkpoints: Folder for checkpoints, or None. Training goes on from the newest one in it, with the same result
             as if it had not been interrupted.
@@ -65,11 +66,13 @@ def train_on_recordings(
     Raises:
         TrainingError: There are no recordings, or training diverged.
     """
-    batch_size = min(options.batch_size, max(1, len(recordings)))
+    together = learned_together(recordings)
+    most = max((len(group) for group in together), default=1)
+    batch_size = min(max(1, options.batch_size // most), max(1, len(together)))
     return Trainer(
         module,
         loss,
-        ShuffledStream(recordings, lambda chosen, _: chosen, batch_size, options.seed),
+        ShuffledStream(together, lambda chosen, _: list(chain(*chosen)), batch_size, options.seed),
         TrainingOptions(
             steps=options.steps,
             learning_rate=options.learning_rate,
@@ -82,6 +85,15 @@ def train_on_recordings(
         on_step,
         update,
     ).run()
+
+
+def learned_together(recordings: Sequence[Recording]) -> list[tuple[Recording, ...]]:
+    """Groups neighbours that begin with the same call: several questions on a picture, which is then seen once."""
+    return [
+        tuple(neighbours)
+        for key, found in groupby(recordings, key=lambda calls: calls[0].key if calls else b"")
+        for neighbours in ([tuple(found)] if key else ((calls,) for calls in found))
+    ]
 
 
 def distillation_losses(replayed: Mapping[str, Replayed]) -> dict[str, Tensor]:
