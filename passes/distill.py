@@ -58,7 +58,12 @@ def distill(
     student = prepare_student(folder, options, teacher_task)
     student.task.to(device)
     stream = student.family.stream(
-        folder, options.data, options.batch_size, options.training.seed, options.shapes
+        folder,
+        options.data,
+        options.batch_size,
+        options.training.seed,
+        options.shapes,
+        options.augmenter,
     )
     before = agreement(student, student.task, teacher_task, folder, options)
     curve = train_student(student, teacher_task, stream, options, on_step)

@@ -16,6 +16,7 @@ from npuc.cache import Cache, content_key, package_digest
 from npuc.errors import StageUnavailableError
 from npuc.progress import ProgressReporter
 from npuc.recipe import Distill, Recipe
+from npuc.stages.augmentation import make_augmenter
 from npuc.stages.capture import capture_options
 from npuc.stages.training_data import data_digest
 from npuc.training_curves import DISTILLATION, copy_curve
@@ -143,6 +144,7 @@ def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOpt
         ),
         temperature=settings.temperature,
         data=None if settings.data is None else Path(settings.data).expanduser(),
+        augmenter=make_augmenter(recipe.augment, settings.steps * settings.batch_size),
         batch_size=settings.batch_size,
         cache=checkpoints / "teacher" if settings.top_logits else None,
         top_logits=settings.top_logits,
@@ -151,7 +153,7 @@ def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOpt
 
 
 def _key(model: str, recipe: Recipe) -> str:
-    settings = recipe.model_dump(mode="json", include={"distill", "capture"})
+    settings = recipe.model_dump(mode="json", include={"distill", "capture", "augment"})
     code = package_digest(passes.distillation, passes.training, exporter)
     data = "" if recipe.distill is None or recipe.distill.data is None else data_digest(recipe.distill.data)
     return content_key("distill", source_identity(model) or "", settings, data, tool_versions(), code)

@@ -27,6 +27,7 @@ from npuc.manifest import FormatError, LayerRecord
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.samples import save_samples
+from npuc.stages.augmentation import make_augmenter
 from npuc.stages.capture import capture_options
 from npuc.stages.distill import (
     StudentSource,
@@ -152,7 +153,9 @@ def _training_folder(job: PrepareJob) -> Path | None:
 
 def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], dict[str, Any], str]:
     """Returns what decides the result besides the model."""
-    recipe = job.recipe.model_dump(mode="json", exclude={"name": True, "gates": True, "precision": {"npu"}})
+    recipe = job.recipe.model_dump(
+        mode="json", exclude={"name": True, "gates": True, "npu": True, "precision": {"npu"}}
+    )
     code = package_digest(exporter, passes)
     return recipe, training_data_digests(job.recipe), tool_versions(), code
 
@@ -162,7 +165,7 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     checkpoints = _training_folder(job)
     observed = observe_program(job, dump, checkpoints)
     program, remarks = observed.program, observed.remarks
-    qat = QatStage(program, job.recipe.qat, job.reporter) if job.recipe.qat is not None else None
+    qat = _qat_stage(job, program)
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
         quantized = quantize_program(program, job.recipe, observed.feeds, advance, dump)
     for name, entries in quantized.remarks.items():
@@ -204,10 +207,21 @@ def observe_program(job: PrepareJob, dump: IrDump, checkpoints: Path | None = No
     feeds, pruned = _observe(job, program), None
     if job.recipe.prune is not None:
         pruned = prune_program(
-            PruneJob(job.model, job.recipe.prune, job.reporter, checkpoints), program, feeds
+            PruneJob(
+                job.model, job.recipe.prune, job.reporter, checkpoints, make_augmenter(job.recipe.augment)
+            ),
+            program,
+            feeds,
         )
         feeds = _observe(job, program)
     return Observed(program, feeds, remarks, student, pruned)
+
+
+def _qat_stage(job: PrepareJob, program: Program) -> QatStage | None:
+    settings = job.recipe.qat
+    if settings is None:
+        return None
+    return QatStage(program, settings, job.reporter, make_augmenter(job.recipe.augment))
 
 
 def _open(job: PrepareJob, student: StudentSource | None) -> Program:

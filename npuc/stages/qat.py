@@ -13,6 +13,7 @@ from npuc.stages.training_data import manifest_requests
 from npuc.training_curves import QAT, write_curve
 from passes.qat import QatOptions, qat_remark, train_quantized
 from passes.remark import Remark
+from passes.training.data.augmenter import Augmenter
 from passes.training.master_weights import FloatWeights, float_weights
 from passes.training.recording import Recording
 
@@ -24,16 +25,23 @@ class QatStage:
         program: Normalised program.
         settings: The recipe's section [qat].
         reporter: Is told about progress.
+        augmenter: Changes examples of the training data, or None.
 
     Raises:
         TrainingError: The data manifest is not usable.
     """
 
-    def __init__(self, program: Program, settings: Qat, reporter: ProgressReporter) -> None:
+    def __init__(
+        self,
+        program: Program,
+        settings: Qat,
+        reporter: ProgressReporter,
+        augmenter: Augmenter | None = None,
+    ) -> None:
         self._settings = settings
         self._reporter = reporter
         self._weights: FloatWeights = float_weights(program)
-        self._recordings: list[Recording] = teach(program, _requests(program, settings), reporter)
+        self._recordings: list[Recording] = teach(program, _requests(program, settings, augmenter), reporter)
 
     def train(self, program: Program, folder: Path, checkpoints: Path | None = None) -> list[Remark]:
         """Trains the program, quantised by now, in place.
@@ -69,7 +77,7 @@ class QatStage:
         return [remark]
 
 
-def _requests(program: Program, settings: Qat) -> Sequence[Request]:
+def _requests(program: Program, settings: Qat, augmenter: Augmenter | None) -> Sequence[Request]:
     if settings.data is None:
         return program.requests[: settings.requests]
-    return manifest_requests(program, settings.data, settings.requests, settings.seed)
+    return manifest_requests(program, settings.data, settings.requests, settings.seed, augmenter)

@@ -10,32 +10,45 @@ from exporter.program import Program, Request, Role
 from npuc.cache import content_key, file_sha256
 from npuc.errors import RecipeError
 from npuc.recipe import Recipe
+from passes.training.data.augmenter import Augmenter
 from passes.training.data.manifest import Manifest
 from passes.training.data.read_example import read_example
 from passes.training.data.sample import Example
 from passes.training.errors import TrainingError
 
 
-def manifest_requests(program: Program, data: str, count: int, seed: int) -> list[Request]:
+def manifest_requests(
+    program: Program, data: str, count: int, seed: int, augmenter: Augmenter | None = None
+) -> list[Request]:
     """Returns a seeded choice of a manifest's entries, in their order.
+
+    With augmentation, entries are repeated up to `count`: the first time as they are, then changed.
 
     Args:
         program: Decides what an entry may hold.
         data: Path of the manifest.
         count: How many at most.
-        seed: Of the choice.
+        seed: Of the choice and of augmentation.
+        augmenter: Changes repeated entries; None: each comes once.
 
     Raises:
         TrainingError: The manifest is not usable, or has what the program does not take.
     """
     manifest = Manifest(Path(data).expanduser())
     order = np.random.default_rng(seed).permutation(len(manifest))
-    roles = {component.role for component in program.components.values()}
     chosen = sorted(int(index) for index in order[:count])
-    return [_request(read_example(manifest[index]), roles, f"{data}, entry {index + 1}") for index in chosen]
+    requests = []
+    for number in range(count if augmenter is not None else len(chosen)):
+        index = chosen[number % len(chosen)]
+        example = read_example(manifest[index])
+        if augmenter is not None and number >= len(chosen):
+            example = augmenter(example, 0, np.random.default_rng([seed, number]))
+        requests.append(_request(example, program, f"{data}, entry {index + 1}"))
+    return requests
 
 
-def _request(example: Example, roles: set[Role], where: str) -> Request:
+def _request(example: Example, program: Program, where: str) -> Request:
+    roles = {component.role for component in program.components.values()}
     known = {
         "image": roles & {Role.VISION_ENCODER},
         "audio": roles & {Role.AUDIO_ENCODER},

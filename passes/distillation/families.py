@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
@@ -15,10 +15,36 @@ from passes.distillation.multimodal_transformer import multimodal_transformer_la
 from passes.distillation.qwen3_vl import qwen3_vl_layout, required_layers
 from passes.distillation.task import Batch, Task
 from passes.training.batches import DrawnStream
+from passes.training.data.augmenter import Augmenter
 from passes.training.errors import TrainingError
 
-OpenStream = Callable[[ModelFolder, Path | None, int, int, CaptureOptions], DrawnStream[Batch]]
-"""(teacher's folder, data or None, batch size, seed, shapes) → endless batches."""
+
+class OpenStream(Protocol):
+    """Opens training data as endless batches."""
+
+    def __call__(
+        self,
+        folder: ModelFolder,
+        data: Path | None,
+        size: int,
+        seed: int,
+        options: CaptureOptions,
+        augmenter: Augmenter | None = None,
+    ) -> DrawnStream[Batch]:
+        """Opens it.
+
+        Args:
+            folder: Of the teacher.
+            data: As the user named it; None: what the folder itself allows.
+            size: Examples in a batch.
+            seed: Of the order and of augmentation.
+            options: Shapes.
+            augmenter: Changes examples, or None.
+
+        Raises:
+            TrainingError: The data cannot be read, or the family does not take an augmenter.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +94,21 @@ def _build_reference(config: Mapping[str, Any], _folder: ModelFolder, _options: 
 
 
 def _reference_stream(
-    folder: ModelFolder, data: Path | None, size: int, seed: int, _options: CaptureOptions
+    folder: ModelFolder,
+    data: Path | None,
+    size: int,
+    seed: int,
+    options: CaptureOptions,  # noqa: ARG001 (protocol)
+    augmenter: Augmenter | None = None,
 ) -> DrawnStream[Batch]:
     from passes.distillation.reference_task import reference_stream
 
+    if augmenter is not None:
+        raise TrainingError(
+            "this family varies its training data by itself",
+            where="augmentation",
+            remedy="leave the recipe's section [augment] out when the bundled model is distilled",
+        )
     return reference_stream(folder, data, size, seed)
 
 
@@ -82,11 +119,16 @@ def _build_qwen3_vl(config: Mapping[str, Any], folder: ModelFolder, options: Cap
 
 
 def _qwen3_vl_stream(
-    folder: ModelFolder, data: Path | None, size: int, seed: int, options: CaptureOptions
+    folder: ModelFolder,
+    data: Path | None,
+    size: int,
+    seed: int,
+    options: CaptureOptions,
+    augmenter: Augmenter | None = None,
 ) -> DrawnStream[Batch]:
     from passes.distillation.qwen3_vl_task import qwen3_vl_stream
 
-    return qwen3_vl_stream(folder, data, size, seed, options)
+    return qwen3_vl_stream(folder, data, size, seed, options, augmenter)
 
 
 _FAMILIES: Mapping[str, StudentFamily] = {

@@ -8,6 +8,7 @@ from typing import Literal
 
 from exporter.options import CaptureOptions
 from passes.distillation.objective import LossWeights
+from passes.training.data.augmenter import Augmenter
 from passes.training.options import TrainingOptions
 
 Criterion = Literal["activation_norm", "weight_norm"]
@@ -28,6 +29,8 @@ class DistillOptions:
         weights: Of the losses.
         temperature: Of the logits.
         data: Training data; default: what the model folder itself allows.
+        augmenter: Changes examples of the training data while the student learns from them, or None. Its schedules
+            count batches.
         batch_size: Examples in a batch.
         cache: Folder for the teacher's outputs; default: they are computed for every batch.
         top_logits: Logits of each row that are cached; 0 for all.
@@ -43,6 +46,7 @@ class DistillOptions:
     weights: LossWeights = dataclasses.field(default_factory=LossWeights)
     temperature: float = 2.0
     data: Path | None = None
+    augmenter: Augmenter | None = None
     batch_size: int = 16
     cache: Path | None = None
     top_logits: int = 0

@@ -29,9 +29,10 @@ from passes.distillation.losses import IGNORED
 from passes.distillation.selection import Read
 from passes.distillation.task import Batch, Prediction, Task
 from passes.training.batches import DrawnStream, ShuffledStream
+from passes.training.data.augmenter import Augmenter
+from passes.training.data.example_stream import ExampleStream
 from passes.training.data.manifest import Manifest
-from passes.training.data.read_example import read_example
-from passes.training.data.sample import Sample
+from passes.training.data.sample import Example
 from passes.training.distributed import current_processes
 from passes.training.errors import TrainingError
 
@@ -138,7 +139,12 @@ def build_task(config: Mapping[str, Any], folder: ModelFolder, options: CaptureO
 
 
 def qwen3_vl_stream(
-    folder: ModelFolder, data: Path | None, size: int, seed: int, options: CaptureOptions
+    folder: ModelFolder,
+    data: Path | None,
+    size: int,
+    seed: int,
+    options: CaptureOptions,
+    augmenter: Augmenter | None = None,
 ) -> DrawnStream[Batch]:
     """Returns endless batches, each one conversation: sequences have their own lengths.
 
@@ -149,9 +155,10 @@ def qwen3_vl_stream(
         size: Must be 1; more examples a step are `TrainingOptions.accumulation`.
         seed: Of the order.
         options: Image size and the longest sequence (`cache_length`).
+        augmenter: Changes the manifest's examples, or None.
 
     Raises:
-        TrainingError: The data cannot be read, or `size` is not 1.
+        TrainingError: The data cannot be read, has sounds, or `size` is not 1.
     """
     if size != 1:
         raise TrainingError(
@@ -161,7 +168,7 @@ def qwen3_vl_stream(
         )
     encode = _Encoder(folder, options)
     if data is not None:
-        return ShuffledStream(Manifest(data), lambda items, _rng: encode(_request(items[0])), 1, seed)
+        return ExampleStream(Manifest(data), lambda items: encode(_request(items[0])), 1, seed, augmenter)
     requests: Sequence[Request] = folder_requests(folder) or image_requests(
         options.seed, _SYNTHETIC, options.image_size
     )
@@ -216,6 +223,12 @@ def _placed(hidden: torch.Tensor, where: torch.Tensor, values: torch.Tensor) -> 
     return hidden.index_copy(1, places, values.to(hidden.dtype))
 
 
-def _request(sample: Sample) -> Request:
-    example = read_example(sample)
+def _request(example: Example) -> Request:
+    if example.samples is not None:
+        raise TrainingError(
+            "the model does not take what the training data holds",
+            where=f"entry with the text {(example.text or '')[:80]!r}",
+            received="audio",
+            remedy="leave it out; the model takes image, text",
+        )
     return Request(prompt=example.text or "", image=example.image, answer=example.answer)

@@ -1,9 +1,11 @@
 import dataclasses
 import json
+import wave
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from exporter.families import FAMILIES
@@ -18,6 +20,9 @@ from passes.distillation.options import DistillOptions
 from passes.distillation.qwen3_vl_task import build_task, qwen3_vl_stream
 from passes.distillation.student import checkpoint_reader
 from passes.distillation.student_folder import RECORD_FILE
+from passes.training.data.augmenter import Augmenter
+from passes.training.data.color_jitter import ColorJitter
+from passes.training.data.strength_schedule import StrengthSchedule
 from passes.training.errors import TrainingError
 from passes.training.options import TrainingOptions
 from tests.tiny_qwen3_vl import build
@@ -104,7 +109,6 @@ def _same_picture(runner, request, patches):
 
 def test_qwen_learns_from_a_manifest_with_cached_top_logits(qwen, tmp_path):
     rng = np.random.default_rng(0)
-    from PIL import Image
 
     for index in range(3):
         Image.fromarray(rng.integers(0, 255, (64, 96, 3), np.uint8)).save(tmp_path / f"{index}.png")
@@ -142,3 +146,38 @@ def test_qwen_learns_from_a_manifest_with_cached_top_logits(qwen, tmp_path):
 def test_losses_without_any_weight_are_refused():
     with pytest.raises(TrainingError, match="weights of the distillation losses"):
         LossWeights(0, 0, 0, 0)
+
+
+def test_qwen_learns_from_augmented_pictures(qwen, tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    (tmp_path / "train.jsonl").write_text(json.dumps({"image": "a.png", "text": "what?", "answer": "noise"}))
+    schedule = StrengthSchedule(0.0, 1.0, first_step=1, last_step=2)
+    augmenter = Augmenter(image=(ColorJitter(),), schedules={"image": schedule})
+
+    def batches(count, augmenter=None, state=None):
+        stream = qwen3_vl_stream(ModelFolder(qwen), tmp_path / "train.jsonl", 1, 0, SHAPES, augmenter)
+        if state is not None:
+            stream.load_state_dict(state)
+        return [next(stream)["patches"] for _ in range(count)], stream.state_dict()
+
+    (plain,), _ = batches(1)
+    seen, _ = batches(4, augmenter)
+    assert [bool(torch.equal(patches, plain)) for patches in seen] == [True, True, False, False]
+    _, state = batches(3, augmenter)
+    assert torch.equal(batches(1, augmenter, state)[0][0], seen[3])
+
+
+def test_the_bundled_model_augments_by_itself(tmp_path):
+    options = dataclasses.replace(DEMO, augmenter=Augmenter())
+    with pytest.raises(TrainingError, match="by itself"):
+        distill(demo_folder(), tmp_path / "student", options)
+
+
+def test_qwen_takes_no_sounds(qwen, tmp_path):
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(160))
+    (tmp_path / "train.jsonl").write_text(json.dumps({"audio": "a.wav", "text": "what?"}))
+    with pytest.raises(TrainingError, match="does not take"):
+        next(qwen3_vl_stream(ModelFolder(qwen), tmp_path / "train.jsonl", 1, 0, SHAPES))

@@ -8,6 +8,7 @@ from exporter.program import Component, Modality, Program, Role
 from npuc.errors import RecipeError
 from npuc.recipe import Distill, Prune, Qat, Recipe, Subnetwork
 from npuc.stages.training_data import data_digest, manifest_requests, training_data_digests
+from passes.training.data.augmenter import Augmenter
 from passes.training.errors import TrainingError
 
 ROLES = (Role.VISION_ENCODER, Role.EMBEDDING, Role.PREFILL, Role.DECODE)
@@ -50,6 +51,22 @@ def test_a_request_has_the_picture_and_the_answer(manifest):
     requests = manifest_requests(program(*ROLES), str(manifest), 4, 0)
     assert [np.asarray(request.image)[0, 0, 0] for request in requests] == [0, 1, 2, 3]
     assert [request.answer for request in requests] == ["0", "1", "2", "3"]
+
+
+def test_augmentation_repeats_entries_and_changes_the_repetitions(manifest):
+    def darken(picture, strength, rng):
+        return Image.new("RGB", picture.size, (int(rng.integers(100, 255)), int(10 * strength), 0))
+
+    def pixels(seed):
+        augmenter = Augmenter(image=(darken,))
+        requests = manifest_requests(program(*ROLES), str(manifest), 10, seed, augmenter)
+        assert [request.answer for request in requests] == [*"0123", *"0123", *"01"]
+        return [tuple(np.asarray(request.image)[0, 0]) for request in requests]
+
+    first = pixels(0)
+    assert first[:4] == [(red, 0, 0) for red in range(4)]
+    assert all(red >= 100 and green == 10 for red, green, _ in first[4:]) and len(set(first)) > 6
+    assert pixels(0) == first != pixels(1)
 
 
 @pytest.mark.parametrize(
