@@ -145,6 +145,23 @@ def _same_bits(expected: Feeds, actual: Feeds) -> bool:
     return all(np.array_equal(value, actual[name]) for name, value in expected.items())
 
 
+def worst(agreements: Iterable[Agreement]) -> Agreement:
+    """Returns the agreement of a binary that was executed for several chips: the worst figures of all.
+
+    Args:
+        agreements: At least one, all held to the same bound.
+    """
+    rows = list(agreements)
+    ratios = [row.sqnr for row in rows if row.sqnr is not None]
+    return rows[0].model_copy(
+        update={
+            "max_relative_error": max(row.max_relative_error for row in rows),
+            "sqnr": min(ratios, default=None),
+            "passed": all(row.passed for row in rows),
+        }
+    )
+
+
 def decibels(signal: float, noise: float) -> float | None:
     """Returns 10 log10(signal / noise); None where there is no noise, -inf where the noise is not finite."""
     if noise == 0:

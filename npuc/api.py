@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from npuc.artifact import Artifact
@@ -26,6 +26,7 @@ def compile_model(
     out: str | Path,
     recipe: str | Path | Recipe | None = None,
     npu: str | None = None,
+    also_devices: Sequence[str] = (),
     qat: Mapping[str, object] | None = None,
     data: str | Path | None = None,
     dump_ir: str | Path | None = None,
@@ -41,6 +42,7 @@ def compile_model(
         out: Folder of the artifact; replaced if it is one already.
         recipe: Recipe, or the path of one, instead of the tier's.
         npu: What the NPU computes in, instead of the recipe's word: `auto`, `float16`, `a16w8`, `a8w8`, `a16w4`, `cpu`.
+        also_devices: Ids of further devices whose chips the NPU binaries also have code for.
         qat: Keys of the recipe's section [qat], such as `{"steps": 200}`: fine-tunes after quantisation.
         data: Manifest of training data, for the sections [qat], [distill] and [prune].
         dump_ir: Folder for the graph after each pass.
@@ -53,11 +55,12 @@ def compile_model(
         DiagnosticError: Anything a user can act on; see docs/exit-codes.md.
     """
     chosen = _device(device, tier, target)
+    chosen_recipe = _with_npu(_recipe(recipe, tier or chosen.tier), npu)
     job = CompileJob(
         model=str(model),
         device=chosen,
         tier=tier or chosen.tier,
-        recipe=with_training(_with_npu(_recipe(recipe, tier or chosen.tier), npu), qat, data),
+        recipe=with_training(_with_devices(chosen_recipe, also_devices), qat, data),
         out=Path(out),
         dump_folder=Path(dump_ir) if dump_ir is not None else None,
         reporter=reporter or SilentReporter(),
@@ -108,6 +111,14 @@ def _with_npu(recipe: Recipe, npu: str | None) -> Recipe:
     if npu not in NPU_SCHEMES:
         raise UsageError("no such NPU format", received=npu, remedy=f"use one of {', '.join(NPU_SCHEMES)}")
     return recipe.model_copy(update={"precision": recipe.precision.model_copy(update={"npu": npu})})
+
+
+def _with_devices(recipe: Recipe, also_devices: Sequence[str]) -> Recipe:
+    if not also_devices:
+        return recipe
+    return recipe.model_copy(
+        update={"npu": recipe.npu.model_copy(update={"also_devices": tuple(also_devices)})}
+    )
 
 
 def _recipe(recipe: str | Path | Recipe | None, tier: str) -> Recipe:

@@ -10,7 +10,8 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.stages.npu_program import NpuProgramJob, npu_program
 from npuc.stages.prepare import PrepareJob, prepare
-from npuc.stages.scheme import choose_accelerator, choose_scheme
+from npuc.stages.scheme import choose_scheme
+from npuc.stages.several_devices import choose_processors
 from targets.coverage import Coverage
 from targets.device import Device
 from targets.registry import find_target
@@ -32,7 +33,7 @@ def model_coverage(
         DiagnosticError: The model, recipe or device does not allow it.
     """
     target = find_target(device.target)
-    accelerator = choose_accelerator(recipe, target.accelerators(device))
+    accelerator = choose_processors(recipe, device).accelerator
     choice = choose_scheme(recipe, accelerator, device, needs_tool=False)
     source = PrepareJob(model, recipe, None, reporter, cache)
     with tempfile.TemporaryDirectory(prefix="npuc-coverage-") as name:

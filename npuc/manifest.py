@@ -85,6 +85,8 @@ class SegmentRecord(_Record):
         weights: Weights file the binary reads at run time; None where it holds its weights itself.
         nodes: Number of nodes of the graph.
         binding: What has to match before the files are loaded: versions of the vendor's runtime, chip, checksum.
+        agreement: Of the binary with the reference; the worst where it is for several chips.
+        chips: The same for each chip, where they are several.
     """
 
     name: str
@@ -108,6 +110,7 @@ class SegmentRecord(_Record):
     remarks: tuple[str, ...]
     binding: dict[str, str]
     agreement: Agreement
+    chips: dict[str, Agreement] = Field(default_factory=dict)
 
 
 class LayerRecord(_Record):
@@ -157,13 +160,18 @@ class ComponentRecord(_Record):
 
 
 class DeviceRecord(_Record):
-    """Which device the artifact is for."""
+    """Which device the artifact is for.
+
+    Attributes:
+        also: Ids of further devices it is for.
+    """
 
     id: str
     name: str
     soc: str
     tier: str
     target: str
+    also: tuple[str, ...] = ()
 
 
 class FormatError(_Record):

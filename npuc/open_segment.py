@@ -37,7 +37,7 @@ def open_segment(
     inputs, outputs = ([record.spec() for record in records] for records in (segment.inputs, segment.outputs))
     emulator = find_emulator(target, segment.processor)
     if emulator is not None:
-        return emulator.open(executable, inputs, outputs, segment.binding)
+        return emulator.open(executable, inputs, outputs, segment.binding, folder / segment.reference)
     if segment.processor != CPU or segment.weights is None:
         raise ArtifactError(
             f"segment {segment.name} is for a processor that this npuc does not know",

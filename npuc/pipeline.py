@@ -15,11 +15,10 @@ from npuc.stages.describe import Built, write_description
 from npuc.stages.device_files import write_device_files
 from npuc.stages.lower import LowerJob, lower_plan
 from npuc.stages.prepare import PrepareJob, prepare
-from npuc.stages.scheme import Choice, choose_accelerator, choose_scheme
+from npuc.stages.scheme import Choice, choose_scheme
+from npuc.stages.several_devices import Processors, choose_processors
 from npuc.stages.specialize import SpecializeJob, specialize
-from targets.accelerator import Accelerator
 from targets.device import Device
-from targets.registry import find_target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,24 +53,26 @@ def run_job(job: CompileJob) -> Artifact:
         DiagnosticError: The model, recipe, device or machine does not allow it, or a binary disagrees with its
             reference.
     """
-    accelerators = find_target(job.device.target).accelerators(job.device)
-    accelerator = choose_accelerator(job.recipe, accelerators)
-    choice = choose_scheme(job.recipe, accelerator, job.device)
+    processors = choose_processors(job.recipe, job.device)
+    choice = choose_scheme(job.recipe, processors.accelerator, job.device)
     for note in choice.notes:
         job.reporter.note(note)
     with atomic_folder(job.out) as folder:
-        _compile_into(job, accelerator, choice, folder)
+        _compile_into(job, processors, choice, folder)
     return Artifact(job.out)
 
 
-def _compile_into(job: CompileJob, accelerator: Accelerator | None, choice: Choice, folder: Path) -> None:
+def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folder: Path) -> None:
+    accelerator = processors.accelerator
     source = PrepareJob(job.model, job.recipe, job.dump_folder, job.reporter, job.cache)
     prepared = prepare(source, folder)
-    plan = specialize(SpecializeJob(source, prepared, job.device, accelerator, choice), folder)
+    specialization = SpecializeJob(source, prepared, job.device, accelerator, choice, processors.chips)
+    plan = specialize(specialization, folder)
     with job.reporter.phase("lower", len(plan.segments)) as advance:
         lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
-        agreements = check_binaries(CheckJob(plan, lowered, job.device, accelerator, folder), advance)
+        checked = check_binaries(CheckJob(plan, lowered, job.device, folder), advance)
     networks = {network.name: network.components for network in prepared.subnetworks}
-    write_device_files(plan, job.device, lowered, networks, folder)
-    write_description(Built(prepared, plan, job.device, job.tier, job.recipe, lowered, agreements), folder)
+    write_device_files(plan, job.device, lowered.segments, networks, folder)
+    built = Built(prepared, plan, job.device, job.tier, job.recipe, lowered.segments, checked)
+    write_description(built, folder)

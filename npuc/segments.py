@@ -74,11 +74,13 @@ class Plan:
         components: By name, in the program's order.
         notes: What a user should know about the choice of processors.
         tools: Versions of the vendor tools used.
+        chips: Chips that each NPU binary has code for, where they are several.
     """
 
     components: Mapping[str, ComponentPlan]
     notes: tuple[str, ...] = ()
     tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    chips: tuple[str, ...] = ()
 
     @property
     def segments(self) -> tuple[Segment, ...]:

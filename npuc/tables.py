@@ -49,6 +49,7 @@ def summary_lines(manifest: Manifest) -> list[str]:
     return [
         f"model    {manifest.source['source']} (family {manifest.family})",
         f"device   {device.name}: {device.soc}, tier {device.tier}, target {device.target}",
+        *([f"also     {', '.join(device.also)}"] if device.also else []),
         f"code     {', '.join(sorted({s.triple for c in manifest.components for s in c.segments}))}",
         f"recipe   {manifest.recipe['name']}, npuc {manifest.npuc_version}",
     ]

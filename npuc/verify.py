@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Executor, Feeds, Program
 from exporter.sources import open_source
-from npuc.agreement import Bound, compare
+from npuc.agreement import Bound, compare, worst
 from npuc.artifact import MODEL_FOLDER, Artifact
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
@@ -18,6 +19,8 @@ from npuc.samples import load_samples
 from npuc.segments import cast_feeds, segment_feeds
 from npuc.stages.capture import capture_options
 from npuc.stages.observe import draw_requests, program_runner
+from targets.joint import each_chip
+from targets.shared_weights import GRAPHS
 
 _ANSWER_REQUESTS = 4  # enough to see a broken loop; accuracy on a test set is a benchmark's business
 _ANSWER_TOKENS = 8
@@ -36,38 +39,78 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
         Segment name → agreement, measured now, against the bound stated in the manifest.
     """
     samples = load_samples(artifact.folder / MODEL_FOLDER)
-    agreements: dict[str, Agreement] = {}
+    feeds: dict[str, list[Feeds]] = {}
     for component in artifact.manifest.components:
-        feeds = samples.get(component.name, [])
-        for segment, reference, inputs in _segments(artifact, component, feeds):
-            agreement = _verify_segment(artifact, segment, reference, inputs)
-            agreements[segment.name] = agreement
-            if not agreement.passed and explain is not None:
-                bound, path = Bound.parse(agreement.bound), artifact.folder / segment.reference
-                emulator = find_emulator(artifact.manifest.device.target, segment.processor)
-                why = explain_disagreement(emulator, segment.binding, path, inputs, bound)
-                explain(f"{segment.name}: {why or 'the binary does not compute what its reference computes'}")
-    return agreements
+        feeds |= _segment_feeds(artifact, component, samples.get(component.name, []))
+    agreements: dict[str, Agreement] = {}
+    for segments in _by_binary(artifact):
+        for segment, by_chip in _verify_binary(artifact, segments, feeds):
+            agreements[segment.name] = worst(by_chip.values())
+            for chip, agreement in by_chip.items():
+                if not agreement.passed and explain is not None:
+                    explain(_explanation(artifact, segment, chip, agreement, feeds[segment.name]))
+    names = [segment.name for component in artifact.manifest.components for segment in component.segments]
+    return {name: agreements[name] for name in names}
 
 
-def _segments(
-    artifact: Artifact, component: ComponentRecord, feeds: list[Feeds]
-) -> Iterator[tuple[SegmentRecord, OnnxExecutor, list[Feeds]]]:
-    """Yields each segment with its reference and what it is fed when the component is fed `feeds`."""
-    inputs = [cast_feeds(feed, [record.spec() for record in component.inputs]) for feed in feeds]
+def _segment_feeds(
+    artifact: Artifact, component: ComponentRecord, samples: list[Feeds]
+) -> dict[str, list[Feeds]]:
+    """Returns what each segment is fed when the component is fed the samples."""
+    inputs = [cast_feeds(feed, [record.spec() for record in component.inputs]) for feed in samples]
     references = [OnnxExecutor(artifact.folder / segment.reference) for segment in component.segments]
-    yield from zip(component.segments, references, segment_feeds(inputs, references), strict=True)
+    given = segment_feeds(inputs, references)
+    return {segment.name: row for segment, row in zip(component.segments, given, strict=True)}
+
+
+def _by_binary(artifact: Artifact) -> list[list[SegmentRecord]]:
+    """Returns the segments, those of one binary together: one process executes them."""
+    groups: dict[tuple[str, ...], list[SegmentRecord]] = {}
+    for component in artifact.manifest.components:
+        for segment in component.segments:
+            binary = segment.files[-1] if GRAPHS in segment.binding else segment.name
+            groups.setdefault((segment.processor, binary), []).append(segment)
+    return list(groups.values())
+
+
+def _verify_binary(
+    artifact: Artifact, segments: list[SegmentRecord], feeds: Mapping[str, list[Feeds]]
+) -> Iterator[tuple[SegmentRecord, dict[str, Agreement]]]:
+    """Yields each segment with its agreement by chip; the name is empty where the binary is for one chip."""
+    with contextlib.ExitStack() as stack:
+        opened = {
+            (segment.name, chip): stack.enter_context(
+                artifact.emulated(segment.model_copy(update={"binding": binding}))
+            )
+            for segment in segments
+            if segment.executable is not None
+            for chip, binding in each_chip(segment.binding).items()
+        }
+        for segment in segments:
+            chips = [chip for name, chip in opened if name == segment.name]
+            by_chip = {
+                chip: _verify_segment(artifact, segment, opened[segment.name, chip], feeds[segment.name])
+                for chip in chips
+            }
+            yield segment, by_chip or {"": segment.agreement}
 
 
 def _verify_segment(
-    artifact: Artifact, segment: SegmentRecord, reference: OnnxExecutor, feeds: list[Feeds]
+    artifact: Artifact, segment: SegmentRecord, candidate: Executor, feeds: list[Feeds]
 ) -> Agreement:
-    if segment.executable is None:
-        return segment.agreement
     bound, graph = Bound.parse(segment.agreement.bound), artifact.folder / segment.reference
     exact = exact_reference(artifact.manifest.device.target, segment.processor, graph, bound)
-    with artifact.emulated(segment) as candidate:
-        return compare(reference, candidate, feeds, bound, exact)
+    return compare(OnnxExecutor(graph), candidate, feeds, bound, exact)
+
+
+def _explanation(
+    artifact: Artifact, segment: SegmentRecord, chip: str, agreement: Agreement, feeds: list[Feeds]
+) -> str:
+    bound, path = Bound.parse(agreement.bound), artifact.folder / segment.reference
+    emulator = find_emulator(artifact.manifest.device.target, segment.processor)
+    why = explain_disagreement(emulator, each_chip(segment.binding)[chip], path, feeds, bound)
+    place = f"{segment.name} on {chip}" if chip else segment.name
+    return f"{place}: {why or 'the binary does not compute what its reference computes'}"
 
 
 def subnetwork_seconds(artifact: Artifact) -> dict[str, float]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Protocol
 
-from exporter.program import Component, Executor
+from exporter.program import Component
 from targets.coverage import Coverage
 from targets.device import Device
 from targets.lowered import Lowered, Progress
@@ -79,10 +78,4 @@ class Accelerator(Protocol):
             ToolError: The tool is missing.
             TargetError: The compiler refused the graph, crashed or took too long.
         """
-        ...
-
-    def execute(
-        self, component: Component, lowered: Lowered, out_dir: Path
-    ) -> contextlib.AbstractContextManager[Executor]:
-        """Opens what `lower` made in the vendor's emulation."""
         ...

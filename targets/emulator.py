@@ -19,6 +19,7 @@ class Emulator(Protocol):
         inputs: Sequence[TensorSpec],
         outputs: Sequence[TensorSpec],
         binding: Mapping[str, str],
+        graph: Path | None = None,
     ) -> contextlib.AbstractContextManager[Executor]:
         """Opens a binary.
 
@@ -26,7 +27,8 @@ class Emulator(Protocol):
             executable: `Lowered.executable`.
             inputs: Of its graph, in order.
             outputs: Of its graph, in order.
-            binding: `Lowered.binding`.
+            binding: `Lowered.binding`; its key `chip` picks one of a binary for several.
+            graph: ONNX file that the binary was made from, for one that is executed by compiling it again.
 
         Raises:
             ToolError: The emulator is missing, or of another version than the binary was made for.

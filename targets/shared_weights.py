@@ -11,6 +11,9 @@ from exporter.program import Array, Component, Feeds
 from targets.device import Device
 from targets.lowered import Lowered, Progress
 
+GRAPHS = "graphs"
+"""Key of a binding: names of all graphs in the binary, in the order of compilation; absent where there is one."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SharedGraph:

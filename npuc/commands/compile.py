@@ -34,6 +34,13 @@ from targets.registry import target_names
     help="What the NPU computes in, instead of the recipe's word; `cpu` leaves it out.",
 )
 @click.option(
+    "--also-device",
+    "also_devices",
+    multiple=True,
+    metavar="ID",
+    help="Device whose chip the NPU binaries also have code for; repeatable.",
+)
+@click.option(
     "--qat",
     metavar="KEY=VALUE,…",
     help="Fine-tune after quantisation: `steps=200`, with other keys of the recipe's section [qat].",
@@ -51,6 +58,7 @@ def compile_command(
     output: Path,
     recipe: Path | None,
     npu: str | None,
+    also_devices: tuple[str, ...],
     qat: str | None,
     data: Path | None,
     dump_ir: Path | None,
@@ -74,6 +82,7 @@ def compile_command(
         out=output,
         recipe=recipe,
         npu=npu,
+        also_devices=also_devices,
         qat=None if qat is None else parse_assignments(qat),
         data=data,
         dump_ir=dump_ir,

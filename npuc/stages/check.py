@@ -9,18 +9,19 @@ from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
-from npuc.agreement import compare
+from npuc.agreement import compare, worst
 from npuc.artifact import MODEL_FOLDER
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
 from npuc.samples import load_samples
-from npuc.segments import ComponentPlan, Plan, Segment, cast_feeds, segment_feeds
-from targets.accelerator import Accelerator
+from npuc.segments import Plan, Segment, cast_feeds, segment_feeds
+from npuc.stages.lower import LoweredPlan
+from npuc.stages.lower_shared import Outputs
 from targets.device import Device
+from targets.joint import CHIP, each_chip
 from targets.registry import find_target
-from targets.target import Lowered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,74 +32,104 @@ class CheckJob:
         plan: Segments as they were lowered.
         lowered: What was made of them.
         device: Names the target that executes.
-        accelerator: Its NPU, if the plan uses one.
         folder: Of the artifact.
     """
 
     plan: Plan
-    lowered: Mapping[str, Lowered]
+    lowered: LoweredPlan
     device: Device
-    accelerator: Accelerator | None
     folder: Path
 
 
-def check_binaries(job: CheckJob, advance: Advance) -> dict[str, Agreement]:
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What was measured.
+
+    Attributes:
+        segments: By segment; of a binary for several chips the worst.
+        chips: By segment and chip, where there are several.
+    """
+
+    segments: dict[str, Agreement] = dataclasses.field(default_factory=dict)
+    chips: dict[str, dict[str, Agreement]] = dataclasses.field(default_factory=dict)
+
+
+def check_binaries(job: CheckJob, advance: Advance) -> Checked:
     """Runs every binary on the recorded samples.
 
     Args:
         job: What to execute.
         advance: Told once a segment.
 
-    Returns:
-        Segment name → agreement.
-
     Raises:
         AgreementError: A binary is beyond its bound.
     """
     samples = load_samples(job.folder / MODEL_FOLDER)
-    agreements = {}
+    checked = Checked()
     for name, plan in job.plan.components.items():
         feeds = [cast_feeds(feed, plan.component.inputs) for feed in samples[name]]
-        for segment, agreement in _check_component(job, plan, feeds).items():
-            agreements[segment] = agreement
+        references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
+        given = segment_feeds(feeds, references)
+        for segment, reference, inputs in zip(plan.segments, references, given, strict=True):
+            by_chip = _check_segment(job, segment, reference, inputs)
+            checked.segments[segment.name] = worst(by_chip.values())
+            if len(by_chip) > 1:
+                checked.chips[segment.name] = by_chip
             advance(1, 0)
-    return agreements
+    return checked
 
 
-def _check_component(job: CheckJob, plan: ComponentPlan, feeds: list[Feeds]) -> dict[str, Agreement]:
-    references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
-    agreements = {}
-    for segment, reference, inputs in zip(
-        plan.segments, references, segment_feeds(feeds, references), strict=True
-    ):
-        graph = job.folder / segment.reference
-        exact = exact_reference(job.device.target, segment.processor, graph, segment.bound)
-        with _execute(job, segment) as candidate:
-            agreement = compare(reference, candidate, inputs, segment.bound, exact)
+def _check_segment(
+    job: CheckJob, segment: Segment, reference: Executor, feeds: list[Feeds]
+) -> dict[str, Agreement]:
+    """Returns the agreement for each chip; one of empty name where the binary is for one chip or the CPU."""
+    graph = job.folder / segment.reference
+    exact = exact_reference(job.device.target, segment.processor, graph, segment.bound)
+    by_chip = {}
+    for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
+        with _execute(job, segment, binding) as candidate:
+            agreement = compare(reference, candidate, feeds, segment.bound, exact)
         if not agreement.passed:
-            raise _disagreement(job, segment, agreement, inputs)
-        agreements[segment.name] = agreement
-    return agreements
+            raise _disagreement(job, segment, binding, agreement, feeds)
+        by_chip[chip] = agreement
+    return by_chip
 
 
-def _execute(job: CheckJob, segment: Segment) -> contextlib.AbstractContextManager[Executor]:
-    lowered, binaries = job.lowered[segment.name], job.folder / segment.processor
-    if segment.on_cpu or job.accelerator is None:
+def _execute(
+    job: CheckJob, segment: Segment, binding: Mapping[str, str]
+) -> contextlib.AbstractContextManager[Executor]:
+    if segment.name in job.lowered.outputs:
+        return contextlib.nullcontext(_replay(job.lowered.outputs[segment.name]))
+    lowered, binaries = job.lowered.segments[segment.name], job.folder / segment.processor
+    emulator = find_emulator(job.device.target, segment.processor)
+    if emulator is None:
         target = find_target(job.device.target)
         return target.execute(segment.component, lowered, binaries, job.folder / segment.weights)
-    return job.accelerator.execute(segment.component, lowered, binaries)
+    inputs, outputs = segment.component.inputs, segment.component.outputs
+    executable, graph = binaries / (lowered.executable or ""), job.folder / segment.reference
+    return emulator.open(executable, inputs, outputs, binding, graph)
+
+
+def _replay(outputs: Outputs) -> Executor:
+    """What the process that made the binary returned for the samples, in their order."""
+    rows = iter(outputs)
+    return lambda _feeds: dict(next(rows))
 
 
 def _disagreement(
-    job: CheckJob, segment: Segment, agreement: Agreement, feeds: list[Feeds]
+    job: CheckJob, segment: Segment, binding: Mapping[str, str], agreement: Agreement, feeds: list[Feeds]
 ) -> AgreementError:
-    binding, reference = job.lowered[segment.name].binding, job.folder / segment.reference
+    reference = job.folder / segment.reference
     emulator = find_emulator(job.device.target, segment.processor)
     why = explain_disagreement(emulator, binding, reference, feeds, segment.bound)
     sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
     return AgreementError(
         "a binary does not agree with its reference; nothing was written",
-        where=f"component {segment.name}" + (f"; {why}" if why else ""),
+        where=f"component {segment.name}{_on_chip(binding)}" + (f"; {why}" if why else ""),
         received=f"relative error {agreement.max_relative_error:.2e}, SQNR {sqnr}; bound: {agreement.bound}",
         remedy="report this model; --dump-ir keeps the graphs. The bounds are in the recipe's section [gates]",
     )
+
+
+def _on_chip(binding: Mapping[str, str]) -> str:
+    return f" on {binding[CHIP]}" if CHIP in binding else ""

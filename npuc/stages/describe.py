@@ -10,7 +10,6 @@ from exporter.program import Component
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
 from npuc.manifest import (
-    Agreement,
     Budget,
     ComponentRecord,
     DeviceRecord,
@@ -24,6 +23,7 @@ from npuc.recipe import Recipe
 from npuc.report import REPORT_NAME, write_report
 from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.budget import budgets
+from npuc.stages.check import Checked
 from npuc.stages.prepare import Prepared
 from npuc.stages.subnetworks import Nested
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
@@ -36,7 +36,7 @@ CACHE_LOST = "not valid across a switch: key/value heads were pruned; run the pr
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """Everything a compile made and measured; `lowered` and `agreements` by segment."""
+    """Everything a compile made and measured; `lowered` by segment."""
 
     prepared: Prepared
     plan: Plan
@@ -44,7 +44,7 @@ class Built:
     tier: str
     recipe: Recipe
     lowered: Mapping[str, Lowered]
-    agreements: Mapping[str, Agreement]
+    checked: Checked
 
 
 def write_description(built: Built, folder: Path) -> None:
@@ -68,7 +68,12 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
         settings=program.settings,
         assets=tuple(f"{ASSETS_FOLDER}/{name}" for name in sorted(program.assets)),
         device=DeviceRecord(
-            id=device.id, name=device.name, soc=device.soc.name, tier=built.tier, target=device.target
+            id=device.id,
+            name=device.name,
+            soc=device.soc.name,
+            tier=built.tier,
+            target=device.target,
+            also=built.recipe.npu.also_devices,
         ),
         recipe=built.recipe.model_dump(mode="json"),
         components=tuple(_component(built, plan) for plan in built.plan.components.values()),
@@ -147,7 +152,8 @@ def _segment(built: Built, plan: ComponentPlan, segment: Segment) -> SegmentReco
         note=lowered.execution_note,
         remarks=lowered.remarks,
         binding=dict(lowered.binding),
-        agreement=built.agreements[segment.name],
+        agreement=built.checked.segments[segment.name],
+        chips=built.checked.chips.get(segment.name, {}),
     )
 
 

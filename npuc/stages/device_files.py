@@ -12,6 +12,7 @@ from npuc.stages.hvx_device_files import write_hvx_files
 from npuc.templating import text_templates
 from targets.coverage import Placement
 from targets.device import Device
+from targets.shared_weights import GRAPHS
 from targets.target import Lowered
 
 DEVICE_FOLDER = "device"
@@ -64,7 +65,7 @@ def write_device_files(
         .render(
             device=device,
             sessions=sessions,
-            example=on_npu[-1].name,
+            example=f"{on_npu[-1].processor}/{lowered[on_npu[-1].name].executable}",
             arch=device.npu.architecture.removeprefix("v"),
             programs=[f"cpu/{name}" for s in cpu if (name := lowered[s.name].executable) is not None],
             weights=sorted({segment.weights for segment in cpu}),
@@ -82,7 +83,8 @@ def _sessions(
     bindings = [lowered[segment.name].binding for segment in plan.segments if not segment.on_cpu]
     return {
         "device": device.id,
-        "soc_model": int(bindings[0]["soc_model"]),
+        "chips": list(plan.chips),
+        "soc_models": [int(number) for number in bindings[0]["soc_model"].split(",")],
         "runtime": {**plan.tools, "qnn_sdk": bindings[0]["compatibility"].split(":")[_SDK_FIELD]},
         "provider": {"name": "QNNExecutionProvider", "options": {"backend_type": "htp"}},
         "power": {hint: {"htp_performance_mode": mode} for hint, mode in POWER_MODES.items()},
@@ -106,6 +108,9 @@ def _session(segment: Segment, lowered: Lowered) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": segment.name, "processor": segment.processor, "files": files, **tensors}
     if segment.on_cpu:
         return entry | {"weights": segment.weights}
+    if GRAPHS in lowered.binding:
+        # the sessions of one binary then use the same context and its weights
+        entry["session_config"] = {"ep.share_ep_contexts": "1"}
     return entry | {
         "model": f"{segment.processor}/{lowered.executable}",
         "sha256": lowered.binding["sha256"],

@@ -12,10 +12,13 @@ from exporter.program import Component
 from npuc.cache import Cache, content_key, file_sha256, package_digest
 from npuc.progress import Advance
 from npuc.segments import Plan, Segment
+from npuc.shared_segments import shared_segments
+from npuc.stages.lower_shared import Outputs, SharedJob, graph_feeds, lower_pair
 from npuc.version import tool_versions
 from targets.accelerator import Accelerator
 from targets.device import Device
 from targets.registry import find_target
+from targets.shared_weights import SharesWeights
 from targets.target import Lowered
 
 
@@ -38,11 +41,21 @@ class LowerJob:
     folder: Path
 
 
-def lower_plan(job: LowerJob, advance: Advance) -> dict[str, Lowered]:
-    """Checks coverage of all CPU segments first, then lowers each segment.
+@dataclasses.dataclass(frozen=True)
+class LoweredPlan:
+    """What was made.
 
-    Returns:
-        Segment name → what was made; file names are relative to the processor's folder.
+    Attributes:
+        segments: By segment; file names are relative to the processor's folder.
+        outputs: By segment that the process which made it has executed: what it returned for each sample.
+    """
+
+    segments: dict[str, Lowered]
+    outputs: dict[str, Outputs]
+
+
+def lower_plan(job: LowerJob, advance: Advance) -> LoweredPlan:
+    """Checks coverage of all CPU segments first, then lowers each segment, or two that share their weights.
 
     Raises:
         TargetError: A node cannot be lowered; carries the coverage table. Or a compiler refused a segment.
@@ -52,19 +65,37 @@ def lower_plan(job: LowerJob, advance: Advance) -> dict[str, Lowered]:
         if segment.on_cpu:
             target.partition(segment.component, job.device).require_complete()
     weights = {path: file_sha256(job.folder / path) for path in {s.weights for s in job.plan.segments}}
-    lowered = {}
+    made = _lower_shared(job, weights, advance)
     for segment in job.plan.segments:
-        binaries = job.folder / segment.processor
-        binaries.mkdir(exist_ok=True)
-        lowered[segment.name] = _lower(job, segment, weights[segment.weights], binaries)
-        advance(1, lowered[segment.name].code_bytes)
-    return lowered
+        if segment.name not in made.segments:
+            made.segments[segment.name] = _lower(job, segment, weights[segment.weights])
+            advance(1, made.segments[segment.name].code_bytes)
+    return made
 
 
-def _lower(job: LowerJob, segment: Segment, weights_sha256: str, binaries: Path) -> Lowered:
+def _lower_shared(job: LowerJob, weights: dict[str, str], advance: Advance) -> LoweredPlan:
+    made = LoweredPlan({}, {})
+    if not isinstance(job.accelerator, SharesWeights):
+        return made
+    pairs = shared_segments(job.plan)
+    feeds = graph_feeds(job.plan, {segment.name for pair in pairs for segment in pair}, job.folder)
+    for pair in pairs:
+        shared = SharedJob(pair, job.accelerator, job.device, job.cache, job.folder)
+        keys = [_npu_key(job, segment, weights[segment.weights]) for segment in pair]
+        lowered, outputs = lower_pair(shared, feeds, keys)
+        made.segments.update(lowered)
+        made.outputs.update(outputs)
+        for segment in pair:
+            advance(1, lowered[segment.name].code_bytes)
+    return made
+
+
+def _lower(job: LowerJob, segment: Segment, weights_sha256: str) -> Lowered:
     lowerer = find_target(job.device.target) if segment.on_cpu else job.accelerator
     if lowerer is None:
         raise ValueError(f"{segment.name} is for {segment.processor}, but the device has no such processor")
+    binaries = job.folder / segment.processor
+    binaries.mkdir(exist_ok=True)
 
     def build(folder: Path) -> dict[str, object]:
         weights = job.folder / segment.weights
@@ -99,6 +130,7 @@ def _npu_key(job: LowerJob, segment: Segment, weights_sha256: str) -> str:
         _graph(segment.component),
         weights_sha256,
         soc,
+        list(job.plan.chips),
         versions,
         package_digest(targets),
     )

@@ -24,7 +24,7 @@ from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.prepare import Prepared, PrepareJob
 from npuc.stages.scheme import Choice
 from passes.integer.quantised_graph import is_quantised
-from passes.layer_plan import PART_BYTES, layer_count
+from passes.layer_plan import layer_count
 from passes.split_layers import split_layers
 from passes.split_program import part_bytes, plan_parts
 from targets.accelerator import Accelerator
@@ -46,6 +46,7 @@ class SpecializeJob:
         device: Device to compile for.
         accelerator: Its NPU, if npuc has a back end for it.
         choice: What the NPU computes in, if it is used.
+        chips: Chips that each NPU binary has code for, where they are several.
     """
 
     source: PrepareJob
@@ -53,6 +54,7 @@ class SpecializeJob:
     device: Device
     accelerator: Accelerator | None
     choice: Choice
+    chips: tuple[str, ...] = ()
 
 
 def specialize(job: SpecializeJob, folder: Path) -> Plan:
@@ -76,9 +78,9 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
         job.source.reporter.note(_summary(coverage))
     text = json.dumps(coverage_json(coverages.values()), indent=1, ensure_ascii=False)
     (folder / COVERAGE_NAME).write_text(text + "\n", "utf-8")
-    ends = _cuts(program, coverages)
+    ends = _cuts(job, program, coverages)
     plans = {name: _plan(job, program, coverages[name], ends, folder) for name in components}
-    return Plan(plans, choice.notes, accelerator.versions())
+    return Plan(plans, choice.notes, accelerator.versions(), job.chips)
 
 
 def _choice(job: SpecializeJob) -> Choice:
@@ -103,12 +105,13 @@ def _summary(coverage: Coverage) -> str:
     return f"{coverage.component:<16} {len(coverage.nodes)} nodes: {counts}"
 
 
-def _cuts(program: NpuProgram, coverages: Mapping[str, Coverage]) -> tuple[int, ...]:
+def _cuts(job: SpecializeJob, program: NpuProgram, coverages: Mapping[str, Coverage]) -> tuple[int, ...]:
     """Returns where decoders are cut into parts, prefill and decode at the same layers; empty where they fit whole."""
+    limit = job.source.recipe.npu.part_megabytes * 10**6
     decoders = [c for c in program.components.values() if _is_cuttable(c, coverages[c.name])]
-    if all(part_bytes(component) <= PART_BYTES for component in decoders):
+    if all(part_bytes(component) <= limit for component in decoders):
         return ()
-    return plan_parts(decoders)
+    return plan_parts(decoders, limit)
 
 
 def _is_cuttable(component: Component, coverage: Coverage) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
 from pathlib import Path
 
-from exporter.program import Component, Executor
+from exporter.program import Component
 from targets.coverage import Coverage
 from targets.device import Device
 from targets.errors import ToolError
 from targets.lowered import Lowered, Progress
 from targets.snapdragon.hexagon.binding import encodings
-from targets.snapdragon.hexagon.emulator import HvxEmulator
 from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
 from targets.snapdragon.hexagon.lower import HexagonBinary, lower_hexagon
 from targets.snapdragon.hexagon.placement import place_component
@@ -83,13 +81,6 @@ class HvxAccelerator:
         folder = out_dir / component.name
         folder.mkdir()
         return _summarise(component.name, lower_hexagon(component, folder))
-
-    def execute(
-        self, component: Component, lowered: Lowered, out_dir: Path
-    ) -> contextlib.AbstractContextManager[Executor]:
-        """Opens the program under `qemu-hexagon`."""
-        path = out_dir / (lowered.executable or "")
-        return HvxEmulator().open(path, component.inputs, component.outputs, lowered.binding)
 
 
 def _summarise(name: str, binary: HexagonBinary) -> Lowered:

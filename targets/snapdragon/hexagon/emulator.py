@@ -20,6 +20,7 @@ class HvxEmulator:
         inputs: Sequence[TensorSpec],
         outputs: Sequence[TensorSpec],
         binding: Mapping[str, str],
+        graph: Path | None = None,  # noqa: ARG002 (protocol)
     ) -> HexagonExecutor:
         """Opens a program.
 

@@ -1,41 +1,43 @@
-"""HTP of one chip as an accelerator: coverage by our rules, binaries and execution by the vendor's tool."""
+"""HTP of one chip, or of several, as an accelerator: coverage by our rules, binaries by the vendor's tool."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.program import Component, Executor
+from exporter.program import Component
+from targets.accelerator import Accelerator
 from targets.coverage import Coverage, NodeCoverage, Placement
 from targets.device import Device
-from targets.errors import ToolError
+from targets.errors import TargetError
 from targets.lowered import Lowered, Progress
-from targets.snapdragon.htp.context_binary import BINARY_NAME, MODEL_NAME, ContextBinary
+from targets.shared_weights import SharedBinary, SharedGraph
+from targets.snapdragon.htp.multi_chip import require_chips
+from targets.snapdragon.htp.open_binary import TOOL
 from targets.snapdragon.htp.partition import place_node
-from targets.snapdragon.htp.prepare import prepare
-from targets.snapdragon.htp.session import HtpSession
+from targets.snapdragon.htp.prepare import chips, prepare
+from targets.snapdragon.htp.share_weights import prepare_and_run
+from targets.snapdragon.htp.summary import Summary
 from targets.snapdragon.socs import HtpSoc
 from targets.tools.environment import ToolEnvironment
 from targets.tools.files import place_file
-from targets.tools.tool import Tool, find_tool
-from targets.tvm.cpu_target import CpuTarget, used_formats
+from targets.tools.tool import find_tool
+from targets.tvm.cpu_target import CpuTarget
 
-_TOOL = "snapdragon"
 _FLOAT_SCHEMES = ("float16", "a16w8", "a8w8", "a16w4")
 _FIRST_WIDE_ARCH = 73
 _INTEGER_SCHEMES = ("a16w8", "a8w8", "a16w4")
 
 
-class HtpAccelerator:
-    """Hexagon tensor processor of one chip.
+class HtpChips:
+    """Hexagon tensor processors of one chip or of several: a graph has to fit all, its binary has code for each.
 
     Args:
-        soc: The chip.
+        socs: The chips; the first is the device's.
         environment: The installed tool; the user's by default.
     """
 
@@ -43,11 +45,11 @@ class HtpAccelerator:
     exact = False
     exchanges_codes = False
 
-    def __init__(self, soc: HtpSoc, environment: ToolEnvironment | None = None) -> None:
-        self.soc = soc
-        self.schemes = _FLOAT_SCHEMES if soc.float16 else _INTEGER_SCHEMES
-        self.wide_factors = soc.arch >= _FIRST_WIDE_ARCH
-        self._environment = environment or ToolEnvironment(find_tool(_TOOL))
+    def __init__(self, socs: Sequence[HtpSoc], environment: ToolEnvironment | None = None) -> None:
+        self.socs = chips(socs)
+        self.schemes = _FLOAT_SCHEMES if all(soc.float16 for soc in self.socs) else _INTEGER_SCHEMES
+        self.wide_factors = all(soc.arch >= _FIRST_WIDE_ARCH for soc in self.socs)
+        self._environment = environment or ToolEnvironment(find_tool(TOOL))
 
     def require(self) -> None:
         """Checks that the vendor's tool is installed in the version of npuc's lock.
@@ -65,7 +67,7 @@ class HtpAccelerator:
     def partition(self, component: Component, device: Device) -> Coverage:
         """Places each node on HTP, else on the CPU where there is a kernel, else nowhere."""
         on_cpu = {row.node: row for row in CpuTarget(self.name).partition(component, device).nodes}
-        rows = [place_node(node, self.soc) for node in component.model.graph]
+        rows = [self._place(node) for node in component.model.graph]
         return Coverage(component.name, tuple(_or_cpu(row, on_cpu[row.node]) for row in rows))
 
     def lower(
@@ -88,70 +90,74 @@ class HtpAccelerator:
             model = Path(folder) / "model.onnx"
             ir.save(component.model, model)
             place_file(weights_file, Path(folder) / weights_file.name)
-            binary = prepare(model, self.soc, out_dir / component.name, environment=self._environment)
-        return self._summarise(component, device, binary)
+            binary = prepare(model, self.socs, out_dir / component.name, environment=self._environment)
+        if len(self.socs) > 1:
+            require_chips(binary.folder / binary.binary, self.socs)
+        return Summary(self._environment.tool, self.socs, device, [component.name]).lowered(component, binary)
 
-    def execute(
-        self, component: Component, lowered: Lowered, out_dir: Path
-    ) -> contextlib.AbstractContextManager[Executor]:
-        """Opens the binary in the vendor's emulation."""
-        return open_binary(out_dir / component.name, lowered.binding, self._environment)
-
-    def _summarise(self, component: Component, device: Device, binary: ContextBinary) -> Lowered:
-        tool = self._environment.tool
-        constants = (value.const_value for value in component.model.graph.initializers.values())
-        return Lowered(
-            component=component.name,
-            files=tuple(f"{component.name}/{name}" for name in (MODEL_NAME, BINARY_NAME)),
-            executable=f"{component.name}/{MODEL_NAME}",
-            emulator=(),
-            arena_bytes=0,
-            weight_bytes=sum(tensor.nbytes for tensor in constants if tensor is not None),
-            code_bytes=binary.size,
-            kernels=1,
-            calls=1,
-            policy={name: device.formats.npu.policy(name).support for name in used_formats(component)},
-            executed=True,
-            execution_note=f"the context binary runs in Qualcomm's HTP emulation ({tool.package} {tool.version})",
-            binding={
-                "soc_model": str(binary.soc_model),
-                "compatibility": binary.compatibility,
-                "sha256": binary.sha256,
-                tool.package: tool.version,
-            },
-            triple=f"hexagon-v{self.soc.arch}",
-        )
+    def _place(self, node: ir.Node) -> NodeCoverage:
+        """The first chip that refuses the node decides."""
+        rows = [place_node(node, soc) for soc in self.socs]
+        return next((row for row in rows if row.placement is not Placement.HTP), rows[0])
 
 
-def open_binary(
-    folder: Path, binding: Mapping[str, str], environment: ToolEnvironment | None = None
-) -> HtpSession:
-    """Opens a prepared graph in the emulation.
+class HtpAccelerator(HtpChips):
+    """Hexagon tensor processor of one chip.
 
     Args:
-        folder: Holds `prepared.onnx` and `prepared_qnn.bin`.
-        binding: As recorded when it was prepared.
+        soc: The chip.
         environment: The installed tool; the user's by default.
-
-    Raises:
-        ToolError: The tool is missing, or of another version than the one that prepared the graph.
     """
-    environment = environment or ToolEnvironment(find_tool(_TOOL))
-    environment.require()
-    _require_version(folder, binding, environment.tool)
-    binary = ContextBinary(folder, int(binding["soc_model"]), binding["compatibility"], binding["sha256"])
-    return HtpSession(binary, environment)
 
+    def __init__(self, soc: HtpSoc, environment: ToolEnvironment | None = None) -> None:
+        super().__init__([soc], environment)
 
-def _require_version(folder: Path, binding: Mapping[str, str], tool: Tool) -> None:
-    made_with = binding.get(tool.package, "another tool")
-    if made_with != tool.version:
-        raise ToolError(
-            "the context binary was prepared with another version of the vendor's tool",
-            where=str(folder),
-            received=f"{tool.package} {made_with}; this npuc executes with {tool.version}",
-            remedy="compile the model again, or open it with the npuc that wrote it",
-        )
+    @property
+    def chip(self) -> str:
+        """Part number of the chip."""
+        return self.socs[0].model
+
+    def join(self, others: Sequence[Accelerator]) -> HtpChips:
+        """Returns an accelerator for this chip and others. Its graphs do not share weights with each other.
+
+        The compiler refuses both at once: "Multi-SoC EP context is currently unsupported with shared EP context usage".
+
+        Raises:
+            TargetError: One is not HTP of another chip.
+        """
+        socs = [accelerator.socs[0] for accelerator in others if isinstance(accelerator, HtpAccelerator)]
+        if len(socs) < len(others):
+            raise TargetError(
+                "one binary is for HTP of several chips",
+                where=self.chip,
+                received=", ".join(accelerator.name for accelerator in others),
+                remedy="compile for the other device alone",
+            )
+        return HtpChips([*self.socs, *socs], self._environment)
+
+    def lower_shared(
+        self,
+        graphs: Sequence[SharedGraph],
+        device: Device,
+        out_dir: Path,
+        progress: Progress | None = None,
+    ) -> SharedBinary:
+        """Writes `<first>/<component>.onnx` for each graph and `<first>/<first>_qnn.bin`, and executes the graphs.
+
+        Raises:
+            ToolError: The tool is missing.
+            JobError: The compiler refused a graph, also after its own validation, crashed or took too long.
+        """
+        names = [graph.component.name for graph in graphs]
+        if progress is not None:
+            progress(f"prepare {' and '.join(names)}")
+        made, outputs = prepare_and_run(graphs, self.socs[0], out_dir / names[0], self._environment)
+        summary = Summary(self._environment.tool, self.socs, device, names)
+        lowered = {
+            graph.component.name: summary.lowered(graph.component, made[graph.component.name])
+            for graph in graphs
+        }
+        return SharedBinary(lowered, outputs)
 
 
 def _or_cpu(on_htp: NodeCoverage, on_cpu: NodeCoverage) -> NodeCoverage:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from exporter.program import Executor, Feeds, TensorSpec
-from targets.snapdragon.htp.accelerator import open_binary
+from targets.joint import CHIP
 from targets.snapdragon.htp.divergence import first_divergence
+from targets.snapdragon.htp.open_binary import open_binary
 from targets.snapdragon.socs import find_htp_soc
 
 
@@ -21,13 +22,15 @@ class HtpEmulator:
         inputs: Sequence[TensorSpec],  # noqa: ARG002 (protocol)
         outputs: Sequence[TensorSpec],  # noqa: ARG002 (protocol)
         binding: Mapping[str, str],
+        graph: Path | None = None,
     ) -> contextlib.AbstractContextManager[Executor]:
         """Opens a prepared graph, which names its inputs and outputs itself.
 
         Raises:
             ToolError: The tool is missing, or of another version than the one that prepared the graph.
+            ExecutionError: The binary has to be compiled again to be executed, but there is no graph.
         """
-        return open_binary(executable.parent, binding)
+        return open_binary(executable, binding, graph)
 
     def exact_reference(self, graph: Path) -> None:
         """Returns None: how HTP rounds is not published."""
@@ -40,7 +43,9 @@ class HtpEmulator:
         Raises:
             ToolError: The tool is missing.
         """
-        found = first_divergence(graph, find_htp_soc(binding["soc_model"]), feeds, min_sqnr)
+        found = first_divergence(
+            graph, find_htp_soc(binding.get(CHIP, binding["soc_model"])), feeds, min_sqnr
+        )
         if found is None:
             return "no single operator diverges"
         return f"the first operator that diverges: {found}"

@@ -110,19 +110,33 @@ def run_prepare(
         collect=lambda folder: _take(job, folder, {} if outputs is None else outputs),
         seconds=job.seconds,
     )
-    binary, further = result["binary"], tuple(item.soc_model for item in job.socs[1:])
+    return context_binaries(job.models, job.socs, job.destination, result)
+
+
+def context_binaries(
+    files: Collection[str], socs: Sequence[HtpSoc], folder: Path, recorded: Mapping[str, Any]
+) -> dict[str, ContextBinary]:
+    """Returns the prepared graphs by the names of their files.
+
+    Args:
+        files: Names of the prepared files, in the order of compilation.
+        socs: The chips.
+        folder: Holds the files and the binary.
+        recorded: What the worker returned.
+    """
+    binary, further = recorded["binary"], tuple(item.soc_model for item in socs[1:])
     return {
         file: ContextBinary(
-            folder=job.destination,
-            soc_model=job.socs[0].soc_model,
+            folder=folder,
+            soc_model=socs[0].soc_model,
             compatibility=compatibility,
-            sha256=files_sha256(job.destination, file, binary),
+            sha256=files_sha256(folder, file, binary),
             model=file,
             binary=binary,
             further_socs=further,
-            shared_by=len(job.models),
+            shared_by=len(files),
         )
-        for file, compatibility in zip(job.models, result["compatibility"], strict=True)
+        for file, compatibility in zip(files, recorded["compatibility"], strict=True)
     }
 
 

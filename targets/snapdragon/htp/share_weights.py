@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from exporter.program import Array, Feeds
+from targets.shared_weights import SharedGraph
+from targets.snapdragon.htp.compiled_graphs import CompiledGraphs
 from targets.snapdragon.htp.context_binary import ContextBinary
-from targets.snapdragon.htp.prepare import PrepareJob, chips, run_prepare
+from targets.snapdragon.htp.prepare import PrepareJob, chips, context_binaries, run_prepare, take_prepared
 from targets.snapdragon.socs import HtpSoc
 from targets.tools.environment import ToolEnvironment
 
@@ -71,3 +74,41 @@ def prepare_shared(
         graphs={name: prepared[file] for name, file in files.items()},
         outputs={name: outputs[file] for name, file in files.items() if file in outputs},
     )
+
+
+def prepare_and_run(
+    graphs: Sequence[SharedGraph], soc: HtpSoc, destination: Path, environment: ToolEnvironment
+) -> tuple[dict[str, ContextBinary], dict[str, list[dict[str, Array]]]]:
+    """Compiles graphs into one binary and executes each on its samples, all in one process.
+
+    Args:
+        graphs: In the order of compilation; each has a sample.
+        soc: The chip.
+        destination: As for `prepare_shared`.
+        environment: The installed tool.
+
+    Returns:
+        The prepared graphs and their outputs, by component.
+
+    Raises:
+        ToolError, JobError, TargetError: As `prepare`.
+    """
+    models = {f"{graph.component.name}.onnx": graph.file for graph in graphs}
+    made: dict[str, ContextBinary] = {}
+
+    def take(folder: Path, recorded: Mapping[str, Any]) -> None:
+        take_prepared(models, folder, destination)
+        made.update(context_binaries(models, (soc,), destination, recorded))
+
+    compiled = CompiledGraphs(models, soc, environment, take)
+    compiled.enter()
+    try:
+        outputs = {
+            graph.component.name: [
+                compiled.run(f"{graph.component.name}.onnx", feeds) for feeds in graph.samples
+            ]
+            for graph in graphs
+        }
+    finally:
+        compiled.leave()
+    return {graph.component.name: made[f"{graph.component.name}.onnx"] for graph in graphs}, outputs
