@@ -26,11 +26,15 @@ from npuc.stages.scheme import Choice
 from npuc.weights_file import large_initializers, write_weights
 from passes.htp.pipeline import legalize_float16
 from passes.integer.choose_scheme import choose_scheme
+from passes.integer.quantise_for_vector_units import quantise_for_vector_units
 from passes.integer.quantised_graph import is_quantised, source_scheme
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from passes.remark import Remark
 from targets.accelerator import Accelerator
+
+VECTOR_UNITS = "hvx"
+"""Scheme of Hexagon's vector units: 8 bits everywhere."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,8 +182,11 @@ def _requantised(job: NpuProgramJob) -> dict[str, _Derived]:
 
 
 def _requantised_component(job: NpuProgramJob, component: Component, feeds: Sequence[Feeds]) -> _Derived:
+    if _scheme(job) == VECTOR_UNITS:
+        remarks = quantise_for_vector_units(component, feeds)
+        return _Derived(component, Scheme.A8W8.value, job.choice.reason, remarks)
     scheme, reason = Scheme(_scheme(job)), job.choice.reason
-    remarks: list[Remark] = []
+    remarks = []
     has_float16, wide_factors = "float16" in job.accelerator.schemes, job.accelerator.wide_factors
     if job.choice.measured:
         choice = choose_scheme(component, feeds, float16=False, wide_factors=wide_factors)

@@ -35,15 +35,22 @@ class EncodingPlan:
         observed: Ranges by tensor name.
         scheme: Types.
         wide_factors: Whether the chip multiplies 16 × 16 bits.
+        wide_values: Whether an activation that 8 bits represent badly may have 16.
     """
 
     def __init__(
-        self, graph: ir.Graph, observed: Mapping[str, Observed], scheme: Scheme, wide_factors: bool = True
+        self,
+        graph: ir.Graph,
+        observed: Mapping[str, Observed],
+        scheme: Scheme,
+        wide_factors: bool = True,
+        wide_values: bool = True,
     ) -> None:
         self._scheme = scheme
         self._groups = LayoutGroups(graph)
         self._floors = softmax_floors(graph, self._groups, observed, scheme.activation)
         self._wide_factors = wide_factors
+        self._wide_values = wide_values
         self._wide: set[ir.Value] = set()
         self._ranges: dict[ir.Value, Range] = {}
         self._factors: set[ir.Value] = set()
@@ -125,7 +132,7 @@ class EncodingPlan:
             self._cover(value, Range(low, max(observed.seen.high, observed.range.high)))
             return
         self._cover(value, observed.range)
-        if observed.sqnr < LEAST_SQNR:
+        if self._wide_values and observed.sqnr < LEAST_SQNR:
             self._wide.add(self._groups.find(value))
 
     def _cover(self, value: ir.Value, needed: Range) -> None:

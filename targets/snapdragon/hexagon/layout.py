@@ -93,6 +93,22 @@ def pack_weights(weights: Array, input_blocks: int, output_blocks: int) -> Array
     return np.ascontiguousarray(split.transpose(0, 5, 6, 2, 3, 1, 4))
 
 
+def is_block_diagonal(weights: Array) -> bool:
+    """Whether the outputs of a block read the inputs of the same block only, as in a depthwise convolution."""
+    outputs, inputs = np.nonzero(weights.any(axis=(2, 3)))
+    return weights.shape[0] == weights.shape[1] and bool((outputs // BLOCK == inputs // BLOCK).all())
+
+
+def pack_diagonal_weights(weights: Array, blocks: int) -> Array:
+    """Like `pack_weights` for block-diagonal weights: each block of outputs has its own block of inputs alone."""
+    channels = len(weights)
+    near = np.zeros((channels, BLOCK, *weights.shape[2:]), np.int8)
+    for start in range(0, channels, BLOCK):
+        part = weights[start : start + BLOCK, start : start + BLOCK]
+        near[start : start + BLOCK, : part.shape[1]] = part
+    return pack_weights(near, 1, blocks)
+
+
 def pack_channels(values: Array, blocks: int, fill: int) -> Array:
     """[channels] int32, or one for all, → [blocks · 32]."""
     stored = np.full(blocks * BLOCK, fill, np.int32)

@@ -22,6 +22,8 @@ from targets.snapdragon.hexagon.operations.requantization import Requantization
 from targets.snapdragon.hexagon.program import IntegerProgram
 from targets.snapdragon.hexagon.tensor import QuantizedTensor
 
+_IMAGE_OPERATORS = frozenset({"AveragePool", "Conv", "GlobalAveragePool"})
+
 
 def import_integer_program(component: Component) -> IntegerProgram:
     """Reads a component's graph.
@@ -184,7 +186,7 @@ def static_shape(value: ir.Value) -> tuple[int, ...]:
 
 
 def _input_axis(codes: ir.Value) -> int:
-    """1 if a convolution reads the input, else the last axis."""
+    """1 if a convolution or a pool reads the input, else the last axis."""
     readers = [user for use in codes.uses() for out in use.node.outputs for user in out.uses()]
     rank = len(static_shape(codes))
-    return 1 if rank > 2 and any(user.node.op_type == "Conv" for user in readers) else rank - 1
+    return 1 if rank > 2 and any(user.node.op_type in _IMAGE_OPERATORS for user in readers) else rank - 1

@@ -15,12 +15,14 @@ from targets.snapdragon.hexagon.importer.elementwise import (
     swish,
     tabulated,
 )
+from targets.snapdragon.hexagon.importer.pooling import convert_average_pool
 from targets.snapdragon.hexagon.importer.products import convert_convolution, convert_product, convert_sum
 from targets.snapdragon.hexagon.importer.rows import convert_layer_norm, convert_mean, convert_softmax
 from targets.snapdragon.hexagon.importer.shapes import convert_regrouping
 
 CONVERTERS: Mapping[str, Converter] = {
     "Add": convert_sum,
+    "AveragePool": convert_average_pool,
     "Conv": convert_convolution,
     "Flatten": convert_regrouping,
     "Gelu": convert_gelu,

@@ -11,6 +11,7 @@ from exporter.program import Array
 from targets.snapdragon.hexagon.fixed_point import HEADROOM, fixed_point_scale
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.context import NodeContext
+from targets.snapdragon.hexagon.importer.groups import ungrouped_weights
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import (
     optional_input,
@@ -32,8 +33,8 @@ def convert_convolution(
     """Conv in one or two dimensions."""
     source = context.tensor(required_input(node, 0), 1)
     weight = read_weight(node, 1)
-    if source.shape[0] != 1 or node.attributes.get_int("group", 1) != 1 or weight.codes.ndim not in (3, 4):
-        raise refused(node, "a batch, groups, or three dimensions")
+    if source.shape[0] != 1 or weight.codes.ndim not in (3, 4):
+        raise refused(node, "a batch, or three dimensions")
     if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         raise refused(node, "auto_pad")
     if not _is_per_output(weight, 0):
@@ -43,7 +44,8 @@ def convert_convolution(
     dilations = pair(node.attributes.get_ints("dilations", [1] * spatial), 1)
     pads = list(node.attributes.get_ints("pads", [0] * (2 * spatial)))
     (top, left), (bottom, right) = pair(pads[:spatial], 0), pair(pads[spatial:], 0)
-    weights = weight.codes.reshape(*weight.codes.shape[:2], *pair(weight.codes.shape[2:], 1))
+    kernels = weight.codes.reshape(*weight.codes.shape[:2], *pair(weight.codes.shape[2:], 1))
+    weights = ungrouped_weights(kernels, node.attributes.get_int("group", 1))
     result = dataclasses.replace(output, channel_axis=1)
     factors = _factors(weight, source, result)
     bias = _bias(node, optional_input(node, 2), weights, weight, source)

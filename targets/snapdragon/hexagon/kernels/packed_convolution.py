@@ -6,6 +6,7 @@ from typing import Any
 
 from tvm.script.ir_builder import tirx as T
 
+from exporter.program import Array
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_scale import ChannelScale, declare_scale
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
@@ -14,7 +15,9 @@ from targets.snapdragon.hexagon.layout import (
     COLUMNS,
     DEPTH,
     BlockLayout,
+    is_block_diagonal,
     pack_channels,
+    pack_diagonal_weights,
     pack_weights,
 )
 from targets.snapdragon.hexagon.operations.convolution import Convolution
@@ -37,19 +40,24 @@ def packed_convolution(operation: Convolution, source: BlockLayout) -> KernelCod
 
 
 class _Body:
-    """A tile of accumulators stays in registers: four columns of up to four blocks, or four blocks of one position."""
+    """A tile of accumulators stays in registers: four columns of up to four blocks, or four blocks of one position.
+
+    Where each block of outputs reads its own block of inputs alone, the others are left out.
+    """
 
     def __init__(self, operation: Convolution, source: BlockLayout) -> None:
         self._operation = operation
         self._source = source
         self._output = BlockLayout(*operation.output.extents)
         self._columns = 1 if self._output.single else COLUMNS
-        self._blocks = next(n for n in (4, 2, 1) if self._output.blocks % n == 0)
+        self._diagonal = not self._output.single and is_block_diagonal(operation.weights)
+        self._blocks = 1 if self._diagonal else next(n for n in (4, 2, 1) if self._output.blocks % n == 0)
+        self._depth = 1 if self._diagonal else source.blocks
 
     def write(self, writer: KernelWriter) -> None:
         operation, blocks = self._operation, self._output.blocks
         codes = writer.buffer("int32", self._source.nbytes // 4)
-        weights = writer.words(pack_weights(operation.weights, self._source.blocks, blocks))
+        weights = writer.words(self._packed_weights())
         bias = writer.constant(pack_channels(operation.bias, blocks, 0))
         scale = declare_scale(writer, operation.scale, blocks)
         result = writer.buffer("int32", self._output.nbytes // 4)
@@ -63,6 +71,12 @@ class _Body:
             self._accumulate(sums, codes, weights, group, row, column)
             self._finish(sums, result, scale, group, row, column)
 
+    def _packed_weights(self) -> Array:
+        weights, blocks = self._operation.weights, self._output.blocks
+        if self._diagonal:
+            return pack_diagonal_weights(weights, blocks)
+        return pack_weights(weights, self._source.blocks, blocks)
+
     def _start(self, sums: _Sums, bias: Any, group: Any) -> None:
         for block, columns in enumerate(sums):
             for total in columns:
@@ -73,12 +87,13 @@ class _Body:
         with (
             T.serial(0, rows) as kernel_row,
             T.serial(0, columns) as kernel_column,
-            T.serial(0, self._source.blocks) as depth,
+            T.serial(0, self._depth) as depth,
             T.serial(0, _WORDS) as word,
         ):
-            tap = (kernel_row * columns + kernel_column) * self._source.blocks + depth
+            tap = (kernel_row * columns + kernel_column) * self._depth + depth
+            block = group if self._diagonal else depth
             pixels = [
-                self._pixel(depth, row, column * self._columns + c, kernel_row, kernel_column)
+                self._pixel(block, row, column * self._columns + c, kernel_row, kernel_column)
                 for c in range(self._columns)
             ]
             self._multiply(sums, codes, weights, group, tap * _WORDS + word, pixels, word)
@@ -86,7 +101,7 @@ class _Body:
     def _multiply(
         self, sums: _Sums, codes: Any, weights: Any, group: Any, tap: Any, pixels: list[Any], word: Any
     ) -> None:
-        taps = self._operation.kernel[0] * self._operation.kernel[1] * self._source.blocks * _WORDS
+        taps = self._operation.kernel[0] * self._operation.kernel[1] * self._depth * _WORDS
         for block in range(self._blocks):
             weight = hvx.load(weights, ((group * self._blocks + block) * taps + tap) * BLOCK)
             for total, pixel in zip(sums[block], pixels, strict=True):

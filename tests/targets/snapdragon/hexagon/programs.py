@@ -38,6 +38,16 @@ def convolution(name, source, outputs, kernel, strides=(1, 1), pads=(0, 0, 0, 0)
     return Convolution(name, source, output, weights, bias, scale, strides, pads, minimum=minimum)
 
 
+def depthwise(name, source, kernel, strides=(1, 1), pads=(0, 0, 0, 0), minimum=0):
+    """A convolution whose channels do not mix."""
+    dense = convolution(name, source, source.channels, kernel, strides, pads, minimum)
+    own = np.eye(source.channels, dtype=np.int8)[:, :, None, None]
+    weights = dense.weights * own
+    bias = (1000 - source.zero_point * weights.astype(np.int64).sum(axis=(1, 2, 3))).astype(np.int32)
+    scale = fixed_point_scale(np.full(source.channels, 0.004))
+    return dataclasses.replace(dense, weights=weights, bias=bias, scale=scale)
+
+
 def rows(prefix, shape, axis):
     """Every operation but the convolution, on two tensors of one shape."""
     x = QuantizedTensor(f"{prefix}.x", shape, axis, X_SCALE, X_ZERO)
@@ -82,6 +92,9 @@ def convolutions():
         convolution("vector", matrix("b", 1, 100), 70, (1, 1), minimum=100),
         convolution("image", image("d", 3, 6, 7), 33, (3, 3), (1, 2), (1, 1, 1, 1), 100),
         convolution("whole", image("e", 20, 3, 3), 130, (3, 3)),
+        depthwise("depthwise", image("f", 70, 5, 6), (3, 3), (1, 1), (1, 1, 1, 1), 90),
+        depthwise("strided", image("g", 33, 7, 9), (3, 2), (2, 2), (1, 0, 1, 1)),
+        depthwise("depthwise.whole", image("h", 40, 2, 3), (2, 3)),
     ]
 
 

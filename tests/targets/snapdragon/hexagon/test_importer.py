@@ -113,3 +113,42 @@ def test_a_weight_with_a_zero_point_is_an_error():
     component = make_component(f"(float[4,4] x) => (float[4,4] y) {{ {body} }}", weights)
     with pytest.raises(TargetError, match="zero point"):
         import_integer_program(component)
+
+
+def test_groups_become_zero_weights():
+    text = f"""(float[1,6,9] x) => (float[1,6,9] y) {{
+        {BEFORE}
+        w = DequantizeLinear<axis=0>(wq, ws)
+        v = Conv<group=3, pads=[1,1], kernel_shape=[3]>(xd, w)
+        {AFTER}
+    }}"""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(-127, 128, (6, 2, 3)).astype(np.int8)
+    component = make_component(text, STEPS | {"wq": codes, "ws": np.full(6, 0.01, np.float32)}, "groups")
+    program = import_integer_program(component)
+    weights = program.operations[0].weights
+    assert weights.shape == (6, 6, 1, 3)
+    np.testing.assert_array_equal(weights[2:4, 2:4, 0], codes[2:4])
+    assert not weights[2:4, :2].any() and not weights[2:4, 4:].any()
+    _agrees(component, program)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [("kernel_shape=[6, 4]", "Mean"), ("kernel_shape=[2, 3], strides=[2, 1]", "Convolution")],
+)
+def test_average_pool_is_a_mean_or_a_convolution_of_ones(attributes, kind):
+    text = (
+        f"(float[1,3,6,4] x) => (float[1,3,a,b] y) {{ {BEFORE} v = AveragePool<{attributes}>(xd) {AFTER} }}"
+    )
+    component = make_component(text, STEPS, "pool")
+    program = import_integer_program(component)
+    assert type(program.operations[0]).__name__ == kind
+    _agrees(component, program)
+
+
+def _agrees(component, program):
+    feeds = random_feeds(component)
+    codes = program.reference({"x": program.inputs[0].quantize(feeds["x"])})["y"]
+    expected = OnnxExecutor(component.model, threads=1)(feeds)["y"]
+    assert np.abs(program.outputs[0].dequantize(codes) - expected).max() <= 1.001 * float(SCALE)
