@@ -125,3 +125,11 @@ def test_convolutions_are_quantised_per_output_channel(model_from):
     assert model.graph.initializers["w.e4m3.scale"].shape == (6,)
     result = OnnxExecutor(model)({"x": x})["y"]
     assert np.linalg.norm(result - exact) / np.linalg.norm(exact) < 0.06
+
+
+def test_a_cast_keeps_the_scale_of_what_it_casts(model_from):
+    """Conversion to float16 puts casts around operators that stay in float32, after calibration."""
+    text = "g (float[4,16] x, float[16,8] w) => (float[4,8] y) { a = Cast<to=1>(x)  y = MatMul(a, w) }"
+    model = build(model_from, text=text)
+    assert InsertFp8Qdq(PrecisionPolicy(), "part", {("x", Format.E4M3): 0.25})(model).modified
+    assert float(model.graph.initializers["part/a.e4m3.scale"].const_value.numpy()) == 0.25
