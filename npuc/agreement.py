@@ -17,6 +17,7 @@ FP8_FORMATS = frozenset({"e4m3", "e5m2"})
 
 
 _EXACT = "equal to its integer reference, "
+_OWN = ", as its reference by itself"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +33,14 @@ class Bound:
         max_relative_error: Upper limit, or None.
         min_sqnr: Lower limit in dB, or None.
         exact: Whether the binary has to equal the exact reference of its processor bit by bit, too.
+        own: Whether the ratio is what the reference itself keeps when its inputs change in the last place: see
+            `npuc.sensitivity`.
     """
 
     max_relative_error: float | None = None
     min_sqnr: float | None = None
     exact: bool = False
+    own: bool = False
 
     def holds(self, relative_error: float, sqnr: float | None) -> bool:
         """Whether the measured figures are within the bound."""
@@ -53,6 +57,8 @@ class Bound:
         """
         if text.startswith(_EXACT):
             return dataclasses.replace(cls.parse(text.removeprefix(_EXACT)), exact=True)
+        if text.endswith(_OWN):
+            return dataclasses.replace(cls.parse(text.removesuffix(_OWN)), own=True)
         kind, _, rest = text.partition(" >= " if ">=" in text else " <= ")
         if kind == "SQNR":
             return cls(min_sqnr=float(rest.removesuffix(" dB")))
@@ -61,7 +67,7 @@ class Bound:
         raise ValueError(f"not a bound: {text!r}")
 
     def __str__(self) -> str:
-        return f"{_EXACT if self.exact else ''}{self._limit()}"
+        return f"{_EXACT if self.exact else ''}{self._limit()}{_OWN if self.own else ''}"
 
     def _limit(self) -> str:
         if self.min_sqnr is not None:

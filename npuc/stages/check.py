@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
-from npuc.agreement import compare, worst
+from npuc.agreement import Bound, compare, worst
 from npuc.artifact import MODEL_FOLDER
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.errors import AgreementError
@@ -17,6 +17,7 @@ from npuc.manifest import Agreement
 from npuc.progress import Advance
 from npuc.samples import load_samples
 from npuc.segments import Plan, Segment, cast_feeds, segment_feeds
+from npuc.sensitivity import attainable_bound
 from npuc.stages.lower import LoweredPlan
 from npuc.stages.lower_shared import Outputs
 from targets.device import Device
@@ -89,10 +90,19 @@ def _check_segment(
     for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
         with _execute(job, segment, binding) as candidate:
             agreement = compare(reference, candidate, feeds, segment.bound, exact)
+        if not agreement.passed and segment.on_cpu:
+            agreement = _against_itself(agreement, segment.bound, reference, feeds)
         if not agreement.passed:
             raise _disagreement(job, segment, binding, agreement, feeds)
         by_chip[chip] = agreement
     return by_chip
+
+
+def _against_itself(agreement: Agreement, bound: Bound, reference: Executor, feeds: list[Feeds]) -> Agreement:
+    """Judges again by what the reference keeps itself: deep FP8 components pass on every difference in a last place."""
+    attainable = attainable_bound(bound, reference, feeds)
+    passed = attainable.holds(agreement.max_relative_error, agreement.sqnr)
+    return agreement.model_copy(update={"bound": str(attainable), "passed": passed})
 
 
 def _execute(
