@@ -16,7 +16,7 @@ from npuc.stages.device_files import write_device_files
 from npuc.stages.lower import LowerJob, lower_plan
 from npuc.stages.prepare import PrepareJob, prepare
 from npuc.stages.scheme import Choice, choose_scheme
-from npuc.stages.several_devices import Processors, choose_processors
+from npuc.stages.several_devices import Processors, choose_processors, require_cpu_code_runs
 from npuc.stages.specialize import SpecializeJob, specialize
 from targets.device import Device
 
@@ -68,6 +68,7 @@ def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folde
     prepared = prepare(source, folder)
     specialization = SpecializeJob(source, prepared, job.device, accelerator, choice, processors.chips)
     plan = specialize(specialization, folder)
+    require_cpu_code_runs(plan, job.recipe, job.device)
     with job.reporter.phase("lower", len(plan.segments)) as advance:
         lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)
     with job.reporter.phase("execute", len(plan.segments)) as advance:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from npuc.errors import UsageError
 from npuc.recipe import Recipe
+from npuc.segments import Plan
 from npuc.stages.scheme import choose_accelerator
 from targets.accelerator import Accelerator
 from targets.catalogue import find_device
@@ -37,7 +38,7 @@ def choose_processors(recipe: Recipe, device: Device) -> Processors:
         device: The device.
 
     Raises:
-        UsageError: A further device has another target, or a CPU that does not run the device's code.
+        UsageError: A further device has another target.
         TargetError: A device's NPU cannot be joined with others.
         UnknownDeviceError: There is no such device.
     """
@@ -73,17 +74,33 @@ def _join(parts: Sequence[Accelerator]) -> Accelerator:
     return first.join(further) if isinstance(first, Joinable) else first
 
 
+def require_cpu_code_runs(plan: Plan, recipe: Recipe, device: Device) -> None:
+    """Checks that what the plan leaves to the CPU runs on the further devices too.
+
+    Args:
+        plan: What runs where on the device.
+        recipe: Its key `also_devices` in section [npu].
+        device: The device, for whose CPU the code is made.
+
+    Raises:
+        UsageError: A further device's CPU lacks a feature, or is of another kind.
+    """
+    on_cpu = [segment.name for segment in plan.segments if segment.on_cpu]
+    for other in map(find_device, recipe.npu.also_devices if on_cpu else ()):
+        missing = sorted(set(device.cpu.features) - set(other.cpu.features))
+        if other.cpu.triple != device.cpu.triple or missing:
+            raise UsageError(
+                f"CPU code for {device.id} does not run on {other.id}",
+                where=f"on the CPU: {', '.join(on_cpu)}",
+                received=f"it lacks {', '.join(missing)}" if missing else other.cpu.triple,
+                remedy="compile for each of them; `npuc coverage` says why something runs on the CPU",
+            )
+
+
 def _check(device: Device, other: Device) -> None:
     if other.target != device.target:
         raise UsageError(
             "one artifact is for devices of one target",
             received=f"{device.id}: {device.target}; {other.id}: {other.target}",
             remedy="compile for each of them",
-        )
-    missing = sorted(set(device.cpu.features) - set(other.cpu.features))
-    if other.cpu.triple != device.cpu.triple or missing:
-        raise UsageError(
-            f"CPU code for {device.id} does not run on {other.id}",
-            received=f"it lacks {', '.join(missing)}" if missing else other.cpu.triple,
-            remedy=f"name them the other way round: --device {other.id} --also-device {device.id}",
         )
