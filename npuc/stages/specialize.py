@@ -23,7 +23,7 @@ from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.prepare import Prepared, PrepareJob
 from npuc.stages.scheme import Choice
-from passes.integer.quantised_graph import is_quantised
+from passes.integer.quantised_graph import has_integer_weight, is_quantised
 from passes.layer_plan import layer_count
 from passes.split_layers import split_layers
 from passes.split_program import part_bytes, plan_parts
@@ -140,15 +140,19 @@ def _plan(
         if part.component is not component:
             # the graphs share the weights file of the whole component
             ir.save(part.component.model, folder / NPU_FOLDER / f"{part.component.name}.onnx")
-        bound = _part_bound(job, record, part)
+        bound = _part_bound(job, name, record, part)
         segments.append(Segment(part.component, str(part.processor), NPU_FOLDER, bound))
     return ComponentPlan(component, tuple(segments), record, coverage)
 
 
-def _part_bound(job: SpecializeJob, record: NpuRecord, part: Part) -> Bound:
+def _part_bound(job: SpecializeJob, component: str, record: NpuRecord, part: Part) -> Bound:
     gates = job.source.recipe.gates
     if part.processor is not Placement.CPU:
-        bound = npu_bound(record.scheme, gates, layer_count(part.component.model.graph))
+        graph = part.component.model.graph
+        comes_quantised = is_quantised(job.prepared.program.components[component].model)
+        # a graph that comes quantised does not say which module a node is from: each product counts
+        layers = sum(map(has_integer_weight, graph)) if comes_quantised else layer_count(graph)
+        bound = npu_bound(record.scheme, gates, layers)
         return dataclasses.replace(bound, exact=job.accelerator is not None and job.accelerator.exact)
     # a last bit that differs before a rounding to codes moves a value by a whole step
     formats = ("int8",) if is_quantised(part.component.model) else ()
