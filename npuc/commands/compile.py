@@ -45,7 +45,11 @@ from targets.registry import target_names
     metavar="KEY=VALUE,…",
     help="Fine-tune after quantisation: `steps=200`, with other keys of the recipe's section [qat].",
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Manifest of training data (JSON Lines).")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Training data of mid, low and --qat: a manifest (JSON Lines).",
+)
 @click.option(
     "--dump-ir", type=click.Path(path_type=Path), help="Folder for the graph after each pass, with times."
 )

@@ -74,13 +74,14 @@ def _codes(
     node = next(iter(value.uses())).node
     dtype, shape = value.dtype or ir.DataType.UNDEFINED, tuple(parameter.shape)
     op = describe(node, "", parameter.dtype)
-    zero_value = input_at(node, 2)
+    # kept by themselves: the node may be replaced before the codes are read
+    scale_value, zero_value = input_at(node, 1), input_at(node, 2)
     zero_point = None if zero_value is None else Weights().constant(zero_value)
     if dtype.bitwidth < 8:  # two codes a byte, over the ends of rows
 
         @torch.no_grad()
         def read_all() -> ir.TensorProtocol:
-            scale = _scale(node.inputs[1], weights, parameter.dtype)
+            scale = _scale(scale_value, weights, parameter.dtype)
             codes = quantize_weight(op, parameter.detach().cpu(), scale, zero_point)
             return ir.tensor(from_carrier(codes, dtype), dtype=dtype, name=value.name)
 
@@ -88,7 +89,7 @@ def _codes(
 
     @torch.no_grad()
     def read(start: int, stop: int) -> Array:
-        scale = _scale(node.inputs[1], weights, parameter.dtype)
+        scale = _scale(scale_value, weights, parameter.dtype)
         master = parameter.detach().cpu()
         if op.integer("block_size", 0):  # a block may reach over several calls
             return from_carrier(quantize_weight(op, master, scale, zero_point)[start:stop], dtype)

@@ -10,6 +10,7 @@ from passes.training.interpreter import TorchComponent
 from passes.training.program import TorchProgram
 from passes.training.weights import Weights
 from passes.training.write_back import write_back, write_back_program
+from tests.two_layers import ONLY, quantized_program
 
 LIMITS = {"normalised": 1e-5, "float16": 2e-3, "fp8": 2e-3}
 """Largest relative error of an output."""
@@ -79,6 +80,23 @@ def test_codes_are_served_by_rows(parse, axis, block):
     tensor = model.graph.initializers["w"].const_value
     rows = np.concatenate([tensor.rows(row, row + 1) for row in range(6)])
     np.testing.assert_array_equal(rows, arrays["w"])
+
+
+def test_codes_are_read_after_their_node_was_replaced():
+    def codes(replaced):
+        program = quantized_program()
+        model = program.components[ONLY].model
+        write_back_program(program, TorchProgram(program))
+        weights = [v for name, v in model.graph.initializers.items() if name.endswith("_weight.e5m2")]
+        if replaced:
+            for weight in weights:
+                (node,) = weight.consumers()
+                for index in range(1, len(node.inputs)):
+                    node.replace_input_with(index, None)
+        return [weight.const_value.tobytes() for weight in weights]
+
+    assert len(codes(False)) == 2
+    assert codes(True) == codes(False)
 
 
 def test_tensors_read_the_module_when_they_are_written(programs, clone_of):
