@@ -155,5 +155,9 @@ def _options(settings: Distill, recipe: Recipe, checkpoints: Path) -> DistillOpt
 def _key(model: str, recipe: Recipe) -> str:
     settings = recipe.model_dump(mode="json", include={"distill", "capture", "augment"})
     code = package_digest(passes.distillation, passes.training, exporter)
-    data = "" if recipe.distill is None or recipe.distill.data is None else data_digest(recipe.distill.data)
+    data = (
+        ""
+        if recipe.distill is None or recipe.distill.data is None
+        else data_digest(recipe.distill.data, may_be_folder=True)
+    )
     return content_key("distill", source_identity(model) or "", settings, data, tool_versions(), code)

@@ -76,12 +76,19 @@ def training_data_digests(recipe: Recipe) -> list[str]:
     """
     sections = (recipe.distill, recipe.prune, recipe.qat)
     return [
-        "" if section is None or section.data is None else data_digest(section.data) for section in sections
+        ""
+        if section is None or section.data is None
+        else data_digest(section.data, section is recipe.distill)
+        for section in sections
     ]
 
 
-def data_digest(data: str) -> str:
+def data_digest(data: str, may_be_folder: bool = False) -> str:
     """Hashes a manifest and every file it lists, or all files of a folder.
+
+    Args:
+        data: As the user named it.
+        may_be_folder: Whether a family may have training data of another form than a manifest.
 
     Raises:
         RecipeError: There is no such file or folder.
@@ -94,7 +101,7 @@ def data_digest(data: str) -> str:
             received=data,
             remedy="name a manifest (JSON Lines) or a folder; relative paths start at the current folder",
         )
-    if path.is_dir():
+    if may_be_folder and path.is_dir():
         files = [file for file in path.rglob("*") if file.is_file()]
     else:
         manifest = Manifest(path)

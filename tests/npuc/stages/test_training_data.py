@@ -91,9 +91,15 @@ def test_the_digest_follows_the_listed_files_and_no_others(manifest):
 
 def test_the_digest_of_a_folder_follows_every_file(tmp_path):
     (tmp_path / "a").write_text("1")
-    first = data_digest(str(tmp_path))
+    first = data_digest(str(tmp_path), may_be_folder=True)
     (tmp_path / "b").write_text("2")
-    assert data_digest(str(tmp_path)) != first
+    assert data_digest(str(tmp_path), may_be_folder=True) != first
+
+
+def test_a_folder_is_no_manifest(tmp_path):
+    assert training_data_digests(Recipe(distill=Distill(data=str(tmp_path))))[0]
+    with pytest.raises(TrainingError, match="not a file"):
+        training_data_digests(Recipe(qat=Qat(data=str(tmp_path))))
 
 
 def test_every_section_has_its_own_digest(manifest):
