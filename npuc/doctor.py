@@ -16,7 +16,7 @@ from npuc.version import TOOLS
 from targets.tools.environment import ToolEnvironment
 from targets.tools.tool import TOOLS as TOOLS_OF_VENDORS
 
-_EMULATORS = {"qemu-aarch64": "sudo apt-get install -y qemu-user"}
+_EMULATORS = dict.fromkeys(("qemu-aarch64", "qemu-hexagon"), "sudo apt-get install -y qemu-user")
 _DISK_FLOOR = (
     1 << 30
 )  # one compile of the bundled model needs well under 100 MB; 1 GiB leaves room for others

@@ -54,3 +54,16 @@ def test_bound_follows_the_least_precise_format():
     assert bound_for(["float16", "e5m2"], "float16", gates).min_sqnr == gates.min_sqnr_fp8
     assert bound_for(["float16"], "float16", gates).max_relative_error == gates.max_relative_error_float16
     assert bound_for([], "float32", gates).max_relative_error == 1e-4
+    assert bound_for(["int8", "e5m2"], "float16", gates).min_sqnr == gates.min_sqnr_npu_8_bit
+
+
+def test_a_bound_may_ask_for_every_bit_of_an_exact_reference():
+    bound = Bound(min_sqnr=20, exact=True)
+    near, same = [1.0, 2.001], [1.0, 2.0]
+    assert Bound.parse(str(bound)) == bound
+    assert compare(_constant(same), _constant(near), [{}], bound, _constant(near)).passed
+    assert not compare(_constant(same), _constant(near), [{}], bound, _constant(same)).passed
+    assert not compare(
+        _constant(same), _constant(same), [{}], bound
+    ).passed  # nothing to compare the bits with
+    assert not compare(_constant(same), _constant([9.0, 9.0]), [{}], bound, _constant([9.0, 9.0])).passed

@@ -1,0 +1,50 @@
+"""Which NPU processor a recipe's word chooses."""
+
+import pytest
+
+from npuc.recipe import Precision, Recipe
+from npuc.stages.scheme import choose_accelerator, choose_scheme
+from targets.catalogue import find_device
+from targets.errors import TargetError, ToolError
+from targets.registry import find_target
+from targets.snapdragon.hexagon import accelerator as hexagon
+
+
+def _accelerators(device):
+    return find_target("snapdragon").accelerators(find_device(device))
+
+
+def _recipe(npu):
+    return Recipe(precision=Precision(npu=npu))
+
+
+@pytest.mark.parametrize(("npu", "name"), [("auto", "htp"), ("a16w8", "htp"), ("hvx", "hvx")])
+def test_the_word_names_the_processor(npu, name):
+    chosen = choose_accelerator(_recipe(npu), _accelerators("galaxy-s25"))
+    assert chosen.name == name
+
+
+def test_without_accelerators_there_is_none():
+    assert choose_accelerator(_recipe("hvx"), ()) is None
+
+
+def test_vector_units_start_with_v73():
+    assert [entry.name for entry in _accelerators("rayneo-x3-pro")] == ["htp", "hvx"]
+    assert [entry.name for entry in _accelerators("sa8295p-board")] == ["htp"]
+    assert not hexagon.has_vector_units("mdla5.5")
+
+
+def test_a_missing_cross_compiler_is_named(monkeypatch):
+    monkeypatch.setattr(hexagon, "require_emulator", lambda command: None)
+    monkeypatch.setattr(hexagon.importlib.util, "find_spec", lambda name: None)
+    device = find_device("galaxy-s25")
+    with pytest.raises(ToolError, match="pip install"):
+        choose_scheme(_recipe("hvx"), hexagon.HvxAccelerator(), device)
+    assert choose_scheme(_recipe("hvx"), hexagon.HvxAccelerator(), device, needs_tool=False).scheme == "hvx"
+
+
+def test_the_older_chip_names_what_it_computes_in():
+    device = find_device("sa8295p-board")
+    accelerator = choose_accelerator(_recipe("hvx"), _accelerators("sa8295p-board"))
+    with pytest.raises(TargetError, match="does not compute in hvx"):
+        choose_scheme(_recipe("hvx"), accelerator, device, needs_tool=False)
