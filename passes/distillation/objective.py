@@ -97,7 +97,10 @@ class Objective:
             for path, source in self._layers.items()
             if path in seen.hidden  # no vision layer runs for a sequence without a picture
         ]
-        return torch.stack(losses).mean()
+        mean = torch.stack(losses).mean()
+        # layers that ran on nothing: every process has to use the same projections
+        unused = [self._projections[stack_of(path)](values).sum() for path, values in seen.blank.items()]
+        return mean + 0 * torch.stack(unused).sum() if unused else mean
 
     def _attention(self, seen: Observation, outputs: TeacherOutputs) -> torch.Tensor:
         losses = [

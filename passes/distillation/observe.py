@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+_BLANK: contextvars.ContextVar[bool] = contextvars.ContextVar("blank", default=False)
 _SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
 
 
@@ -21,23 +23,28 @@ class Observation(TorchFunctionMode):
     Attributes:
         hidden: Path of a layer's module → its output, [batch, n, width].
         attention: Path → maps [batch, heads, n, m].
+        blank: Path → output of a layer that ran on nothing, see `blank_run`.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.hidden: dict[str, torch.Tensor] = {}
         self.attention: dict[str, list[torch.Tensor]] = {}
+        self.blank: dict[str, torch.Tensor] = {}
         self._layer: str | None = None
 
     def enter(self, path: str) -> None:
         """Notes that a layer begins."""
+        if _BLANK.get():
+            return
         self._layer = path
         self.attention[path] = []
 
     def leave(self, path: str, output: Any) -> None:
         """Notes what a layer returned: its hidden states, or a tuple that begins with them."""
         self._layer = None
-        self.hidden[path] = output[0] if isinstance(output, tuple) else output
+        values = output[0] if isinstance(output, tuple) else output
+        (self.blank if _BLANK.get() else self.hidden)[path] = values
 
     def __torch_function__(
         self,
@@ -51,6 +58,16 @@ class Observation(TorchFunctionMode):
         if self._layer is not None and function in _SOFTMAX:
             self.attention[self._layer].append(result)
         return result
+
+
+@contextlib.contextmanager
+def blank_run() -> Iterator[None]:
+    """Marks layers that run in this block as having no input: their outputs count for no loss."""
+    token = _BLANK.set(True)
+    try:
+        yield
+    finally:
+        _BLANK.reset(token)
 
 
 @contextlib.contextmanager

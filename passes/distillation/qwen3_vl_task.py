@@ -26,6 +26,7 @@ from exporter.preprocessing.image import PatchLayout, patches
 from exporter.preprocessing.text import TextTokenizer, read_tokenizer
 from exporter.program import Request
 from passes.distillation.losses import IGNORED
+from passes.distillation.observe import blank_run
 from passes.distillation.selection import Read
 from passes.distillation.task import Batch, Prediction, Task
 from passes.training.batches import DrawnStream, ShuffledStream
@@ -76,7 +77,9 @@ class Qwen3VLTask(Task):
         hidden = parts["embedding"](batch["ids"])
         deepstack = [torch.zeros_like(hidden) for _ in range(parts["decoder"].features)]
         if "patches" not in batch and current_processes().count > 1:
-            hidden = hidden + 0 * sum(part.sum() for part in parts["vision"](self._blank(hidden.device)))
+            with blank_run():
+                blank = parts["vision"](self._blank(hidden.device))
+            hidden = hidden + 0 * sum(part.sum() for part in blank)
         if "patches" in batch:
             image, *features = parts["vision"](batch["patches"])
             hidden = _placed(hidden, batch["is_image"], image)
