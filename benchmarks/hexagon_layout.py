@@ -83,6 +83,7 @@ def kernel_programs() -> dict[str, IntegerProgram]:
     operations: dict[str, Operation] = {
         "matmul [16, 128] by [128, 128]": _product(rows, out, 128, rng),
         "conv of 5 taps, 64 to 64 channels, 16 frames": _convolution(frames, rng),
+        "depthwise conv of 3 by 3, 64 channels, 25 by 5": _depthwise(rng),
         "add": Addition("add", rows, other, out),
         "multiply": Multiplication("multiply", rows, other, out),
         "requantise with ReLU": Requantization("relu", rows, out, 100),
@@ -110,6 +111,13 @@ def _convolution(source: QuantizedTensor, rng: np.random.Generator) -> Operation
     output = QuantizedTensor("z", source.shape, 1, 0.1, 100)
     scale = fixed_point_scale(np.full(64, 4e-4))
     return Convolution("conv", source, output, weights, np.zeros(64, np.int32), scale, pads=(0, 2, 0, 2))
+
+
+def _depthwise(rng: np.random.Generator) -> Operation:
+    source, output = (QuantizedTensor(name, (1, 64, 25, 5), 1, 0.05, 117) for name in "xz")
+    weights = rng.integers(-127, 128, (64, 1, 3, 3)).astype(np.int8)
+    scale, bias = fixed_point_scale(np.full(64, 4e-3)), np.zeros(64, np.int32)
+    return Convolution("depthwise", source, output, weights, bias, scale, pads=(1, 1, 1, 1), groups=64)
 
 
 def measure(name: str, program: IntegerProgram, *, moves: bool) -> Row:

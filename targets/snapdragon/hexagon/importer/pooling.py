@@ -9,7 +9,6 @@ import onnx_ir as ir
 
 from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
 from targets.snapdragon.hexagon.importer.context import NodeContext
-from targets.snapdragon.hexagon.importer.groups import ungrouped_weights
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import pair, refused, required_input
 from targets.snapdragon.hexagon.operations.convolution import Convolution
@@ -39,13 +38,11 @@ def convert_average_pool(
     strides = pair(attributes.get_ints("strides", [1] * spatial), 1)
     dilations = pair(attributes.get_ints("dilations", [1] * spatial), 1)
     (top, left), (bottom, right) = pair(pads[:spatial], 0), pair(pads[spatial:], 0)
-    ones = np.ones((source.channels, 1, *kernel), np.int8)
+    weights = np.ones((source.channels, 1, *kernel), np.int8)
     positions = kernel[0] * kernel[1]
     bias = np.full(source.channels, -source.zero_point * positions, np.int32)
     scale = fixed_point_scale([source.scale / output.scale / positions])
-    weights = ungrouped_weights(ones, source.channels)
     padding = (top, left, bottom, right)
-    context.add(
-        Convolution(node_name(node), source, result, weights, bias, scale, strides, padding, dilations)
-    )
+    pool = Convolution(node_name(node), source, result, weights, bias, scale, strides, padding, dilations)
+    context.add(dataclasses.replace(pool, groups=source.channels))
     return result

@@ -11,7 +11,6 @@ from exporter.program import Array
 from targets.snapdragon.hexagon.fixed_point import HEADROOM, fixed_point_scale
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.context import NodeContext
-from targets.snapdragon.hexagon.importer.groups import ungrouped_weights
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import (
     optional_input,
@@ -44,8 +43,8 @@ def convert_convolution(
     dilations = pair(node.attributes.get_ints("dilations", [1] * spatial), 1)
     pads = list(node.attributes.get_ints("pads", [0] * (2 * spatial)))
     (top, left), (bottom, right) = pair(pads[:spatial], 0), pair(pads[spatial:], 0)
-    kernels = weight.codes.reshape(*weight.codes.shape[:2], *pair(weight.codes.shape[2:], 1))
-    weights = ungrouped_weights(kernels, node.attributes.get_int("group", 1))
+    weights = weight.codes.reshape(*weight.codes.shape[:2], *pair(weight.codes.shape[2:], 1))
+    groups = node.attributes.get_int("group", 1)
     result = dataclasses.replace(output, channel_axis=1)
     factors = _factors(weight, source, result)
     bias = _bias(node, optional_input(node, 2), weights, weight, source)
@@ -53,7 +52,17 @@ def convert_convolution(
     padding = (top, left, bottom, right)
     context.add(
         Convolution(
-            node_name(node), source, result, weights, bias, scale, strides, padding, dilations, minimum
+            node_name(node),
+            source,
+            result,
+            weights,
+            bias,
+            scale,
+            strides,
+            padding,
+            dilations,
+            minimum,
+            groups,
         )
     )
     return result

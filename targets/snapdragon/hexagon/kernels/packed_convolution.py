@@ -50,7 +50,7 @@ class _Body:
         self._source = source
         self._output = BlockLayout(*operation.output.extents)
         self._columns = 1 if self._output.single else COLUMNS
-        self._diagonal = not self._output.single and is_block_diagonal(operation.weights)
+        self._diagonal = not self._output.single and is_block_diagonal(operation.dense_weights)
         self._blocks = 1 if self._diagonal else next(n for n in (4, 2, 1) if self._output.blocks % n == 0)
         self._depth = 1 if self._diagonal else source.blocks
 
@@ -72,7 +72,7 @@ class _Body:
             self._finish(sums, result, scale, group, row, column)
 
     def _packed_weights(self) -> Array:
-        weights, blocks = self._operation.weights, self._output.blocks
+        weights, blocks = self._operation.dense_weights, self._output.blocks
         if self._diagonal:
             return pack_diagonal_weights(weights, blocks)
         return pack_weights(weights, self._source.blocks, blocks)

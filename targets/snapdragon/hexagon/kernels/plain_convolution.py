@@ -35,13 +35,14 @@ def plain_convolution(operation: Convolution) -> KernelCode:
 def _accumulate(
     operation: Convolution, total: Any, codes: Any, weights: Any, place: tuple[Any, Any, Any]
 ) -> None:
-    _, inputs, rows, columns = operation.weights.shape
+    outputs, inputs, rows, columns = operation.weights.shape
     channel, row, column = place
     with T.serial(0, inputs) as depth, T.serial(0, rows) as kernel_row, T.serial(0, columns) as kernel_column:
         y = row * operation.strides[0] + kernel_row * operation.dilations[0] - operation.pads[0]
         x = column * operation.strides[1] + kernel_column * operation.dilations[1] - operation.pads[1]
         tap = ((channel * inputs + depth) * rows + kernel_row) * columns + kernel_column
-        value = _padded(operation, codes, depth, y, x)
+        first = T.floordiv(channel, outputs // operation.groups) * inputs
+        value = _padded(operation, codes, first + depth, y, x)
         plain.put(total, total[0] + value * T.Cast("int32", weights[tap]))
 
 

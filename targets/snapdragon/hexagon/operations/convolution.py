@@ -19,13 +19,14 @@ class Convolution:
         name: Of the node.
         source: Input.
         output: Result.
-        weights: int8 [outputs, inputs, kernel rows, kernel columns].
+        weights: int8 [outputs, inputs of a group, kernel rows, kernel columns].
         bias: int32 [outputs], with −(input's zero point) · Σ weight already added.
         scale: Input scale · weight scale / output scale.
         strides: (rows, columns).
         pads: (top, left, bottom, right).
         dilations: (rows, columns).
         minimum: Least code, the output's zero point after a ReLU, else 0.
+        groups: The outputs of each group read the inputs of the same group only.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Convolution:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilations: tuple[int, int] = (1, 1)
     minimum: int = 0
+    groups: int = 1
 
     def __post_init__(self) -> None:
         """Checks that the accumulators fit.
@@ -64,9 +66,18 @@ class Convolution:
         """Whether each output position reads exactly the input position of the same place."""
         return self.kernel == (1, 1) and self.strides == (1, 1) and not any(self.pads)
 
+    @property
+    def dense_weights(self) -> Array:
+        """int8 [outputs, inputs, kernel rows, kernel columns]: the weights, and zeros between the groups."""
+        outputs, inputs, *kernel = self.weights.shape
+        dense = np.zeros((self.groups, outputs // self.groups, self.groups, inputs, *kernel), np.int8)
+        for group, part in enumerate(np.split(self.weights, self.groups)):
+            dense[group, :, group] = part
+        return dense.reshape(outputs, self.groups * inputs, *kernel)
+
     def reference(self, *planes: Array) -> Array:
         """See `Operation.reference`."""
-        (codes,) = planes
+        (codes,), weights = planes, self.dense_weights.astype(np.int64)
         top, left, bottom, right = self.pads
         padded = np.pad(
             codes, ((0, 0), (top, bottom), (left, right)), constant_values=self.source.zero_point
@@ -76,7 +87,7 @@ class Convolution:
         for row in range(self.kernel[0]):
             for column in range(self.kernel[1]):
                 window = padded[:, self._window(0, row, height), self._window(1, column, width)]
-                sums += np.tensordot(self.weights[:, :, row, column].astype(np.int64), window, axes=1)
+                sums += np.tensordot(weights[:, :, row, column], window, axes=1)
         result = self.scale.apply(sums) + self.output.zero_point
         return as_codes(result, self.minimum)
 

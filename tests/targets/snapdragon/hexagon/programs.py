@@ -41,11 +41,10 @@ def convolution(name, source, outputs, kernel, strides=(1, 1), pads=(0, 0, 0, 0)
 def depthwise(name, source, kernel, strides=(1, 1), pads=(0, 0, 0, 0), minimum=0):
     """A convolution whose channels do not mix."""
     dense = convolution(name, source, source.channels, kernel, strides, pads, minimum)
-    own = np.eye(source.channels, dtype=np.int8)[:, :, None, None]
-    weights = dense.weights * own
+    weights = dense.weights[:, :1]
     bias = (1000 - source.zero_point * weights.astype(np.int64).sum(axis=(1, 2, 3))).astype(np.int32)
     scale = fixed_point_scale(np.full(source.channels, 0.004))
-    return dataclasses.replace(dense, weights=weights, bias=bias, scale=scale)
+    return dataclasses.replace(dense, weights=weights, bias=bias, scale=scale, groups=source.channels)
 
 
 def rows(prefix, shape, axis):

@@ -126,7 +126,7 @@ def test_groups_become_zero_weights():
     codes = rng.integers(-127, 128, (6, 2, 3)).astype(np.int8)
     component = make_component(text, STEPS | {"wq": codes, "ws": np.full(6, 0.01, np.float32)}, "groups")
     program = import_integer_program(component)
-    weights = program.operations[0].weights
+    weights = program.operations[0].dense_weights
     assert weights.shape == (6, 6, 1, 3)
     np.testing.assert_array_equal(weights[2:4, 2:4, 0], codes[2:4])
     assert not weights[2:4, :2].any() and not weights[2:4, 4:].any()
