@@ -25,7 +25,8 @@ from npuc.stages.remarks import write_remarks
 from npuc.stages.scheme import Choice
 from npuc.weights_file import large_initializers, write_weights
 from passes.htp.pipeline import legalize_float16
-from passes.integer.choose_scheme import choose_scheme
+from passes.integer.choose_scheme import choose_scheme, measure_scheme
+from passes.integer.encoding_plan import LEAST_SQNR
 from passes.integer.quantise_for_vector_units import quantise_for_vector_units
 from passes.integer.quantised_graph import is_quantised, source_scheme
 from passes.integer.requantize import requantize
@@ -185,14 +186,19 @@ def _requantised_component(job: NpuProgramJob, component: Component, feeds: Sequ
     if _scheme(job) == VECTOR_UNITS:
         remarks = quantise_for_vector_units(component, feeds)
         return _Derived(component, Scheme.A8W8.value, job.choice.reason, remarks)
-    scheme, reason = Scheme(_scheme(job)), job.choice.reason
+    scheme, reason, least_sqnr = Scheme(_scheme(job)), job.choice.reason, LEAST_SQNR
     remarks = []
     has_float16, wide_factors = "float16" in job.accelerator.schemes, job.accelerator.wide_factors
     if job.choice.measured:
         choice = choose_scheme(component, feeds, float16=False, wide_factors=wide_factors)
         scheme, reason = choice.scheme or scheme, f"{reason}; {choice.reason}"
-        remarks += choice.remarks(component)
-    remarks += requantize(component, scheme, feeds, float16=has_float16, wide_factors=wide_factors)
+        remarks, least_sqnr = choice.remarks(component), choice.least_sqnr
+    elif scheme is Scheme.A8W8:
+        row = measure_scheme(component, scheme, feeds, float16=has_float16, wide_factors=wide_factors)
+        reason, least_sqnr = f"{reason}; {row.sqnr:.1f} dB against float32", row.least_sqnr
+    remarks += requantize(
+        component, scheme, feeds, float16=has_float16, wide_factors=wide_factors, least_sqnr=least_sqnr
+    )
     return _Derived(component, scheme.value, reason, remarks)
 
 

@@ -12,6 +12,7 @@ from passes.integer.integer_constant import tensor_range
 from passes.integer.layout import LayoutGroups
 from passes.integer.mask_range import softmax_floors
 from passes.integer.observe_ranges import Observed, is_float
+from passes.integer.range_methods import HEADROOM
 from passes.integer.scheme import Scheme
 from passes.rewrite import is_op
 
@@ -36,6 +37,7 @@ class EncodingPlan:
         scheme: Types.
         wide_factors: Whether the chip multiplies 16 × 16 bits.
         wide_values: Whether an activation that 8 bits represent badly may have 16.
+        least_sqnr: What badly means, in dB.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class EncodingPlan:
         scheme: Scheme,
         wide_factors: bool = True,
         wide_values: bool = True,
+        least_sqnr: float = LEAST_SQNR,
     ) -> None:
         self._scheme = scheme
         self._groups = LayoutGroups(graph)
         self._floors = softmax_floors(graph, self._groups, observed, scheme.activation)
         self._wide_factors = wide_factors
         self._wide_values = wide_values
+        self._least_sqnr = least_sqnr
         self._wide: set[ir.Value] = set()
         self._ranges: dict[ir.Value, Range] = {}
         self._factors: set[ir.Value] = set()
@@ -131,9 +135,12 @@ class EncodingPlan:
             low = max(observed.seen.low, self._floors[value])
             self._cover(value, Range(low, max(observed.seen.high, observed.range.high)))
             return
-        self._cover(value, observed.range)
-        if self._wide_values and observed.sqnr < LEAST_SQNR:
-            self._wide.add(self._groups.find(value))
+        if not self._wide_values or observed.sqnr >= self._least_sqnr:
+            self._cover(value, observed.range)
+            return
+        # the range chosen for 8 bits saturates for the sake of smaller steps, which 16 bits have anyway
+        self._cover(value, observed.seen.widened(HEADROOM))
+        self._wide.add(self._groups.find(value))
 
     def _cover(self, value: ir.Value, needed: Range) -> None:
         group = self._groups.find(value)

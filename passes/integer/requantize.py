@@ -8,7 +8,7 @@ from exporter.program import Component, Feeds
 from passes.htp.pipeline import structural_passes
 from passes.infer_shapes import InferShapes
 from passes.integer.affine import IntegerType
-from passes.integer.encoding_plan import EncodingPlan
+from passes.integer.encoding_plan import LEAST_SQNR, EncodingPlan
 from passes.integer.insert_integer_qdq import InsertIntegerQdq
 from passes.integer.observe_ranges import observe_ranges
 from passes.integer.quantised_operands import QuantisedOperands
@@ -26,6 +26,7 @@ def requantize(
     float16: bool,
     wide_factors: bool = True,
     method: str = "by_bits",
+    least_sqnr: float = LEAST_SQNR,
 ) -> list[Remark]:
     """Gives every operator of a normalised float32 component integer operands and results, in place.
 
@@ -36,6 +37,7 @@ def requantize(
         float16: Whether the chip also computes float16.
         wide_factors: Whether it multiplies two 16-bit activations (HTP v73 and later).
         method: How ranges are chosen, one of `RANGE_METHODS`.
+        least_sqnr: dB; an activation that 8 bits represent worse than this has 16.
 
     Returns:
         Remarks.
@@ -46,7 +48,7 @@ def requantize(
     remarks = run_passes(component, [*structural_passes(component), InferShapes()])
     model = component.model
     observed = observe_ranges(model, feeds, range_method(method), scheme.activation)
-    plan = EncodingPlan(model.graph, observed, scheme, wide_factors)
+    plan = EncodingPlan(model.graph, observed, scheme, wide_factors, least_sqnr=least_sqnr)
     operands = QuantisedOperands(component.name, scheme, plan, gain_type(scheme, float16, wide_factors))
     passes: list[Pass] = [InsertIntegerQdq(component.name, plan, operands), InferShapes()]
     return remarks + run_passes(component, passes)

@@ -1,3 +1,4 @@
+import copy
 from collections import Counter
 
 import onnx_ir as ir
@@ -5,7 +6,7 @@ import pytest
 
 from exporter.onnx_executor import OnnxExecutor
 from passes.errors import PassError
-from passes.integer.choose_scheme import choose_scheme, signal_to_noise
+from passes.integer.choose_scheme import LEAST_SQNRS, choose_scheme, measure_scheme, signal_to_noise
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from tests.passes.integer_blocks import attention_block, convolution_block, feeds
@@ -89,9 +90,33 @@ def test_without_feeds_it_says_so(attention):
 def test_choice_by_rule_and_by_measured_error(attention):
     samples = feeds(12)
     assert choose_scheme(attention, samples, float16=True).scheme is None
-    exact = choose_scheme(attention, samples, float16=False, error_budget=38)
+    exact = choose_scheme(attention, samples, float16=False, error_budget=41)
     assert exact.scheme is Scheme.A16W8 and len(exact.measured) == 3
     coarse = choose_scheme(attention, samples, float16=True, weight_budget=1, error_budget=5)
     assert coarse.measured[0].scheme is None and "no scheme" in coarse.reason
     assert choose_scheme(attention, samples, float16=False, error_budget=5).scheme is Scheme.A16W4
     assert all(node.op_type != "QuantizeLinear" for node in attention.model.graph)
+
+
+def test_8_bits_keep_as_few_16_bit_activations_as_the_budget_allows(attention):
+    samples = feeds(6)
+    easy = measure_scheme(attention, Scheme.A8W8, samples, float16=False, error_budget=5)
+    hard = measure_scheme(attention, Scheme.A8W8, samples, float16=False, error_budget=200)
+    assert easy.least_sqnr == LEAST_SQNRS[0] < hard.least_sqnr
+    assert hard.sqnr > easy.sqnr + 3
+    assert measure_scheme(attention, Scheme.A16W8, samples, float16=False).least_sqnr == LEAST_SQNRS[0]
+
+
+def test_an_activation_with_16_bits_keeps_room_beyond_what_was_seen(attention):
+    samples = feeds(3)
+    beyond = {name: 1.2 * array if array.dtype.kind == "f" else array for name, array in samples[-1].items()}
+    outputs = {}
+    for least_sqnr in (0.0, 200.0):
+        trial = copy.copy(attention)
+        trial.model = attention.model.clone()
+        requantize(trial, Scheme.A8W8, samples, float16=False, least_sqnr=least_sqnr)
+        outputs[least_sqnr] = OnnxExecutor(trial.model)(beyond)
+    reference = OnnxExecutor(attention.model)(beyond)
+    for name, array in reference.items():
+        narrow, wide = (signal_to_noise([array], [outputs[limit][name]]) for limit in (0.0, 200.0))
+        assert wide > narrow + 3
