@@ -9,6 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from tests.targets.snapdragon.hexagon.graphs import network
+from tests.targets.support import make_component
 
 
 @pytest.fixture
@@ -72,3 +73,31 @@ def test_another_vendors_or_an_older_npu_is_refused(npuc, save, device, text):
     result = npuc("coverage", save(), "--device", device, "--npu", "hvx")
     assert result.code == 3
     assert text in result.err
+
+
+def test_a_float_model_is_quantised_and_taken_whole(npuc, tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = {"w": (12, 6, 3), "b": (12,), "m": (12, 5), "mb": (5,)}
+    constants = {name: rng.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
+    text = """(float[1,6,10] x) => (float[1,10,5] y) {
+        c = Conv<pads=[1,1], kernel_shape=[3]>(x, w, b)  r = Relu(c)
+        t = Transpose<perm=[0,2,1]>(r)
+        p = MatMul(t, m)  a = Add(p, mb)
+        y = Softmax<axis=-1>(a)
+    }"""
+    path = tmp_path / "float.onnx"
+    onnx.save(ir.to_proto(make_component(text, constants).model), path)
+    result = npuc(
+        "coverage", path, "--device", "rayneo-x3-pro", "--recipe", _recipe(tmp_path), "--npu", "hvx", "--json"
+    )
+    assert result.code == 0, result.err
+    (rows,) = json.loads(result.out).values()
+    assert {row["on"] for row in rows} == {"hvx"}
+    assert {"Conv", "Relu", "Gemm", "Softmax"} <= {row["operator"] for row in rows}
+
+
+def _recipe(folder):
+    """The AR glasses' own tier distils, which a graph alone does not allow."""
+    path = folder / "whole.toml"
+    path.write_text('version = 1\nextends = "high"\n')
+    return path
