@@ -142,7 +142,7 @@ class Prune(_Section):
         0.125, gt=0, le=1, description="Share of a layer's channels that the smallest sub-network keeps."
     )
     steps: int = Field(
-        200,
+        300,
         ge=0,
         le=1_000_000,
         description="Updates of the weights, all sub-networks together; 0: no training.",
@@ -153,9 +153,11 @@ class Prune(_Section):
         le=1,
         description="Highest learning rate; warm-up over 5 % of the steps, then half a cosine.",
     )
-    batch_size: int = Field(16, ge=1, le=65536, description="Requests a step.")
+    batch_size: int = Field(
+        48, ge=1, le=65536, description="Requests a step; those that share a picture go together."
+    )
     requests: int = Field(
-        700,
+        4800,
         ge=1,
         le=1 << 20,
         description="Requests that the full model answers before training, kept in memory.",
@@ -165,7 +167,7 @@ class Prune(_Section):
         description="Manifest (JSON Lines with image, audio, text) of requests, which decide importance too; "
         "default: what the model folder brings along, else its calibration requests.",
     )
-    seed: int = Field(0, ge=0, description="Of the requests, their order and random widths.")
+    seed: int = Field(0, ge=0, description="Of the requests and their order.")
 
     @model_validator(mode="after")
     def _nested(self) -> Self:

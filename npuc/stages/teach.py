@@ -9,8 +9,11 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Program, Request
 from npuc.progress import ProgressReporter
 from npuc.stages.observe import FEEDS_PER_REQUEST, NEW_TOKENS, program_runner
+from npuc.weights_file import large_initializers
 from passes.training.errors import TrainingError
 from passes.training.recording import Call, Recording, record
+
+_SMALL_BYTES = 64 << 20
 
 
 def teach(program: Program, requests: Sequence[Request], reporter: ProgressReporter) -> list[Recording]:
@@ -27,7 +30,12 @@ def teach(program: Program, requests: Sequence[Request], reporter: ProgressRepor
     Raises:
         TrainingError: A request does not fit the program.
     """
-    executors = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
+    weights = large_initializers(program.components)
+    # an operator of a small model takes less time than handing half of it to another thread
+    threads = 1 if sum(tensor.nbytes for tensor in weights.values()) < _SMALL_BYTES else 2
+    executors = {
+        name: OnnxExecutor(component.model, threads=threads) for name, component in program.components.items()
+    }
     runner = program_runner(program)
     recordings = []
     known: dict[bytes, Call] = {}
