@@ -13,6 +13,7 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Program
 from npuc.weights_file import write_weights
 from passes.elastic import (
+    Subnetwork,
     derive,
     elastic_groups,
     elastic_remarks,
@@ -24,7 +25,8 @@ from passes.pipeline import quantize
 from passes.precision import Format, PrecisionPolicy
 from passes.pruning.cut import cut
 from passes.pruning.dependencies import Kind, analyse
-from passes.pruning.plan import PlanOptions
+from passes.pruning.lead_heads import lead_heads
+from passes.pruning.plan import PlanOptions, prunable
 
 OPTIONS = PlanOptions(granule=8)
 SHARES = {"full": 1.0, "balanced": 0.75, "low_power": 0.5}
@@ -128,3 +130,25 @@ def test_the_cache_of_a_decoder_is_left_alone(qwen: Program) -> None:
     dependencies = analyse(qwen)
     assert not any(group.cached for group in elastic_groups(dependencies, PlanOptions()))
     assert any(group.kind is Kind.FFN for group in elastic_groups(dependencies, PlanOptions()))
+
+
+def test_fewer_query_heads_read_the_first_bytes_and_leave_the_cache(
+    qwen: Program, fresh: Callable, tmp_path: Path
+) -> None:
+    program = fresh(qwen)
+    options = PlanOptions(kinds=(Kind.HEADS,), least=0.25)
+    assert lead_heads(program, analyse(program), prunable(analyse(program), options))
+    dependencies = analyse(program)
+    groups = elastic_groups(dependencies, options)
+    names = [group.name for group in groups]
+    assert sum("q_proj" in name for name in names) == 3 and sum("attn.qkv" in name for name in names) == 3
+    small = Subnetwork("small", {group.name: 1 for group in groups}, 0.5)
+    lay_out(program, [small])
+    write_weights(program.components, tmp_path)
+    decode = derive(program, small)["decode"].model.graph
+    view = next(value for name, value in decode.initializers.items() if "layers.0.self_attn.q_proj" in name)
+    whole = program.components["decode"].model.graph.initializers[view.name.partition(":")[0]].const_value
+    assert (view.const_value.offset, 2 * view.const_value.nbytes) == (whole.offset, whole.nbytes)
+    cached = {value.name: value.shape for value in decode.inputs if value.name.startswith("past_")}
+    expected = program.components["decode"].model.graph.inputs
+    assert cached == {value.name: value.shape for value in expected if value.name.startswith("past_")}
