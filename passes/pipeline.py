@@ -20,6 +20,7 @@ from passes.eliminate_noop import EliminateNoop
 from passes.errors import PassError
 from passes.fold_constants import FoldConstants
 from passes.fold_weight_transpose import FoldWeightTranspose
+from passes.fuse_batch_normalization import FuseBatchNormalization
 from passes.fuse_gelu import FuseGelu
 from passes.infer_shapes import InferShapes
 from passes.insert_fp8_qdq import ActivationScales, InsertFp8Qdq
@@ -44,6 +45,7 @@ PASSES: Mapping[str, Factory] = {
     "decompose_attention": lambda *_: DecomposeAttention(),
     "decompose_rotary_embedding": lambda *_: DecomposeRotaryEmbedding(),
     "decompose_rms_normalization": lambda *_: DecomposeRmsNormalization(),
+    "fuse_batch_normalization": lambda *_: FuseBatchNormalization(),
     "fuse_gelu": lambda *_: FuseGelu(),
     "convert_patch_convolution": lambda *_: ConvertPatchConvolution(),
     "split_gemm": lambda *_: SplitGemm(),
@@ -65,6 +67,7 @@ NORMALISATION = (
     "decompose_attention",
     "decompose_rotary_embedding",
     "decompose_rms_normalization",
+    "fuse_batch_normalization",
     "fuse_gelu",
     # every product with a weight becomes MatMul(x, weight [inputs, outputs])
     "convert_patch_convolution",
