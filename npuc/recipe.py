@@ -142,7 +142,7 @@ class Prune(_Section):
         0.125, gt=0, le=1, description="Share of a layer's channels that the smallest sub-network keeps."
     )
     steps: int = Field(
-        300,
+        400,
         ge=0,
         le=1_000_000,
         description="Updates of the weights, all sub-networks together; 0: no training.",
@@ -157,7 +157,7 @@ class Prune(_Section):
         48, ge=1, le=65536, description="Requests a step; those that share a picture go together."
     )
     requests: int = Field(
-        4800,
+        9600,
         ge=1,
         le=1 << 20,
         description="Requests that the full model answers before training, kept in memory.",
