@@ -15,6 +15,7 @@ from typing import Any
 import onnx_ir as ir
 
 import exporter
+import npuc
 import passes
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Feeds, Modality, Program, Role
@@ -156,7 +157,7 @@ def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], dict[str, Any
     recipe = job.recipe.model_dump(
         mode="json", exclude={"name": True, "gates": True, "npu": True, "precision": {"npu"}}
     )
-    code = package_digest(exporter, passes)
+    code = package_digest(exporter, passes, npuc)
     return recipe, training_data_digests(job.recipe), tool_versions(), code
 
 
