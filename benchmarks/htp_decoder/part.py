@@ -90,7 +90,7 @@ def process_part(job: PartJob, index: int, pair: Mapping[str, Component], sample
         _propagate(component, work / "float", samples.floats[name])
     clock.stop("float reference")
     for name, component in pair.items():
-        requantize(component, job.scheme, feeds[name], float16=job.soc.float16)
+        requantize(component, job.scheme, feeds[name])
     clock.stop("calibrate")
     weights = write_weights(pair, work / "integer")
     for name, component in pair.items():

@@ -188,17 +188,15 @@ def _requantised_component(job: NpuProgramJob, component: Component, feeds: Sequ
         return _Derived(component, Scheme.A8W8.value, job.choice.reason, remarks)
     scheme, reason, least_sqnr = Scheme(_scheme(job)), job.choice.reason, LEAST_SQNR
     remarks = []
-    has_float16, wide_factors = "float16" in job.accelerator.schemes, job.accelerator.wide_factors
+    wide_factors = job.accelerator.wide_factors
     if job.choice.measured:
         choice = choose_scheme(component, feeds, float16=False, wide_factors=wide_factors)
         scheme, reason = choice.scheme or scheme, f"{reason}; {choice.reason}"
         remarks, least_sqnr = choice.remarks(component), choice.least_sqnr
     elif scheme is Scheme.A8W8:
-        row = measure_scheme(component, scheme, feeds, float16=has_float16, wide_factors=wide_factors)
+        row = measure_scheme(component, scheme, feeds, wide_factors=wide_factors)
         reason, least_sqnr = f"{reason}; {row.sqnr:.1f} dB against float32", row.least_sqnr
-    remarks += requantize(
-        component, scheme, feeds, float16=has_float16, wide_factors=wide_factors, least_sqnr=least_sqnr
-    )
+    remarks += requantize(component, scheme, feeds, wide_factors=wide_factors, least_sqnr=least_sqnr)
     return _Derived(component, scheme.value, reason, remarks)
 
 

@@ -98,7 +98,7 @@ def choose_scheme(
     if float16 and (weight_budget is None or half.weight_bytes <= weight_budget):
         limit = "there is no limit" if weight_budget is None else f"{weight_budget} fit"
         return SchemeChoice(None, f"the chip computes float16; {half.weight_bytes} bytes, {limit}", (half,))
-    trials = _Trials(component, feeds, float16, wide_factors)
+    trials = _Trials(component, feeds, wide_factors)
     rows = [trials.measure(scheme, error_budget) for scheme in BY_SIZE]
     table = (half, *rows) if float16 else tuple(rows)
     return _decide(table, rows, weight_budget, error_budget)
@@ -109,7 +109,6 @@ def measure_scheme(
     scheme: Scheme,
     feeds: Sequence[Feeds],
     *,
-    float16: bool,
     wide_factors: bool = True,
     error_budget: float = ERROR_BUDGET,
 ) -> MeasuredScheme:
@@ -119,23 +118,20 @@ def measure_scheme(
         component: As for `choose_scheme`.
         scheme: The scheme.
         feeds: Recorded inputs.
-        float16: Whether the chip computes float16.
         wide_factors: Whether the chip multiplies two 16-bit activations.
         error_budget: Least signal-to-quantisation-noise ratio of each output, in dB.
 
     Raises:
         PassError: There are no feeds, or a value is not finite.
     """
-    return _Trials(component, feeds, float16, wide_factors).measure(scheme, error_budget)
+    return _Trials(component, feeds, wide_factors).measure(scheme, error_budget)
 
 
 class _Trials:
     """Requantises copies of a component; every other feed calibrates and the rest measures."""
 
-    def __init__(
-        self, component: Component, feeds: Sequence[Feeds], float16: bool, wide_factors: bool
-    ) -> None:
-        self._component, self._float16, self._wide_factors = component, float16, wide_factors
+    def __init__(self, component: Component, feeds: Sequence[Feeds], wide_factors: bool) -> None:
+        self._component, self._wide_factors = component, wide_factors
         self._calibration, self._evaluation = feeds[::2], feeds[1::2] or feeds
         self._outputs = _run(component.model, self._evaluation)
 
@@ -154,7 +150,6 @@ class _Trials:
             trial,
             scheme,
             self._calibration,
-            float16=self._float16,
             wide_factors=self._wide_factors,
             least_sqnr=least_sqnr,
         )

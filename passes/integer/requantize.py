@@ -23,7 +23,6 @@ def requantize(
     scheme: Scheme,
     feeds: Sequence[Feeds],
     *,
-    float16: bool,
     wide_factors: bool = True,
     method: str = "by_bits",
     least_sqnr: float = LEAST_SQNR,
@@ -34,7 +33,6 @@ def requantize(
         component: Elementary operators in float32, from `passes.pipeline.normalize`.
         scheme: Bits of activations and weights.
         feeds: Calibration inputs.
-        float16: Whether the chip also computes float16.
         wide_factors: Whether it multiplies two 16-bit activations (HTP v73 and later).
         method: How ranges are chosen, one of `RANGE_METHODS`.
         least_sqnr: dB; an activation that 8 bits represent worse than this has 16.
@@ -49,19 +47,16 @@ def requantize(
     model = component.model
     observed = observe_ranges(model, feeds, range_method(method), scheme.activation)
     plan = EncodingPlan(model.graph, observed, scheme, wide_factors, least_sqnr=least_sqnr)
-    operands = QuantisedOperands(component.name, scheme, plan, gain_type(scheme, float16, wide_factors))
+    operands = QuantisedOperands(component.name, scheme, plan, gain_type(scheme, wide_factors))
     passes: list[Pass] = [InsertIntegerQdq(component.name, plan, operands), InferShapes()]
     return remarks + run_passes(component, passes)
 
 
-def gain_type(scheme: Scheme, float16: bool, wide_factors: bool) -> IntegerType | None:
-    """Returns the type of a normalisation's gain; None leaves it in float.
+def gain_type(scheme: Scheme, wide_factors: bool) -> IntegerType:
+    """Returns the type of a normalisation's gain.
 
     uint8 is what HTP takes on every chip and in every scheme. Where activations have 16 bits it is the coarsest
-    rounding of the whole layer: v73 and later take int16, earlier chips with float16 take the float gain.
+    rounding of the whole layer, and v73 and later take int16. A float gain makes the whole normalisation float16, and
+    a product that reads its codes then has wrong rows on v69, without an error (onnxruntime-qnn 2.7.0).
     """
-    if scheme is Scheme.A8W8:
-        return IntegerType.UINT8
-    if wide_factors:
-        return IntegerType.INT16
-    return None if float16 else IntegerType.UINT8
+    return IntegerType.INT16 if wide_factors and scheme is not Scheme.A8W8 else IntegerType.UINT8

@@ -154,7 +154,7 @@ def test_codes_cross_the_cuts_of_a_quantised_decoder(program):
     source = program.components["decode"]
     component = Component(source.name, source.role, source.modality, source.model.clone())
     feeds = seeded_feeds(component.model)
-    requantize(component, Scheme.A16W8, [feeds], float16=True)
+    requantize(component, Scheme.A16W8, [feeds])
     parts = split_layers(component, plan_parts([component], 100_000))
     assert len(parts) == 2
     whole = OnnxExecutor(component.model)(feeds)

@@ -52,7 +52,7 @@ def test_parts_of_prefill_and_decode_share_a_binary_and_chain_in_the_emulation(t
             for name, part in parts.items()
         }
         for name, part in parts.items():
-            requantize(part, Scheme.A16W8, [feeds[name]], float16=True)
+            requantize(part, Scheme.A16W8, [feeds[name]])
         write_weights(parts, folder)
         models = {name: folder / f"{name}.onnx" for name in parts}
         for name, part in parts.items():
