@@ -193,5 +193,5 @@ class Qwen3VLRunner:
 
 
 def _pad(rows: Array, width: int) -> Array:
-    """Appends zero rows."""
-    return np.concatenate([rows, np.zeros((width - len(rows), *rows.shape[1:]), rows.dtype)])
+    """Repeats the last row up to a static width: a row of zeros is 0 / 0 to a normalisation in integers."""
+    return np.pad(rows, [(0, width - len(rows)), *[(0, 0)] * (rows.ndim - 1)], mode="edge")
