@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -14,6 +14,14 @@ from exporter.program import Array, Feeds
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+_DISABLE_PREPACKING = "session.disable_prepacking"
+
+INLINE_BYTES = 1 << 20
+"""Initializers below this size are handed to ONNX Runtime inside the graph, where they are computed in memory."""
+
+MAPPED_BYTES = 1 << 30
+"""From this size on weights stay in their file, as pages that the system may drop: ONNX Runtime maps external data, and
+copies it only to reorder the weights of products. Without that a product of a few rows takes three times as long."""
 
 
 class OnnxExecutor:
@@ -63,16 +71,44 @@ def _with_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
 
 def _open_model(model: ir.Model, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     make_rounding_explicit(model)
-    with tempfile.TemporaryDirectory(prefix="npuc-onnx-") as folder:
-        path = Path(folder) / "model.onnx"
+    folder = _weights_folder(model)
+    if folder is not None:
+        return _open_graph(model, folder, options)
+    with tempfile.TemporaryDirectory(prefix="npuc-onnx-") as temporary:
+        path = Path(temporary) / "model.onnx"
         # external data also copes with lazy tensors and with more than 2 GiB
-        ir.save(model, path, external_data="model.onnx.data", size_threshold_bytes=1 << 20)
-        return onnxruntime.InferenceSession(str(path), options, providers=_PROVIDERS)
+        ir.save(model, path, external_data="model.onnx.data", size_threshold_bytes=INLINE_BYTES)
+        return _open_graph(ir.load(path), path.parent, options)
 
 
 def _open_file(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     model = ir.load(path)
     make_rounding_explicit(model)
-    options.add_session_config_entry(_EXTERNAL_FOLDER, str(path.parent.absolute()))
+    return _open_graph(model, path.parent, options)
+
+
+def _open_graph(
+    model: ir.Model, folder: Path, options: onnxruntime.SessionOptions
+) -> onnxruntime.InferenceSession:
+    """Opens a graph whose external data lies in `folder`."""
+    options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.absolute()))
+    if sum(tensor.nbytes for tensor in _tensors(model)) >= MAPPED_BYTES:
+        options.add_session_config_entry(_DISABLE_PREPACKING, "1")
     graph = ir.to_proto(model).SerializeToString()
     return onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS)
+
+
+def _weights_folder(model: ir.Model) -> Path | None:
+    """Returns the folder of all large initializers; None where some have to be computed or lie elsewhere."""
+    folders = {
+        Path(tensor.base_dir) if isinstance(tensor, ir.ExternalTensor) else None
+        for tensor in _tensors(model)
+        if tensor.nbytes >= INLINE_BYTES or isinstance(tensor, ir.ExternalTensor)
+    }
+    return folders.pop() if len(folders) == 1 else None
+
+
+def _tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:
+            yield value.const_value
