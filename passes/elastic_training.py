@@ -19,6 +19,7 @@ from exporter.program import Program
 from passes.elastic import Subnetwork
 from passes.pruning.cut import axis_indices
 from passes.pruning.dependencies import Dependencies
+from passes.pruning.products import base_name
 from passes.remark import Remark
 from passes.training.loss_curve import LossCurve, LossPoint
 from passes.training.program import TorchProgram
@@ -50,18 +51,25 @@ class ElasticProgram(nn.Module):
     Channels that a sub-network lacks are silenced where they are read: those rows of the reading weights are zero.
 
     Args:
-        program: Float graphs with ordered channels.
+        program: With ordered channels, in float or quantised.
         dependencies: Of that program.
+        learn_scales: Whether scales get gradients.
+
+    Attributes:
+        program: The modules of the full network.
     """
 
-    def __init__(self, program: Program, dependencies: Dependencies) -> None:
+    def __init__(self, program: Program, dependencies: Dependencies, learn_scales: bool = False) -> None:
         super().__init__()
-        self.program = TorchProgram(program)
+        self.program = TorchProgram(program, learn_scales=learn_scales)
         self._dependencies = dependencies
         weights = self.program.named_weights()
         paths = {id(parameter): path for path, parameter in self.program.named_parameters()}
         self._paths = {name: paths[id(parameter)] for name, parameter in weights.items()}
         self._weights = weights
+        self._forms: dict[str, list[str]] = {}
+        for name in weights:
+            self._forms.setdefault(base_name(name), []).append(name)
 
     def forward(self, batch: Sequence[Recording], widths: Widths) -> dict[str, Replayed]:
         """Computes recorded requests with some groups narrowed to their first channels.
@@ -83,15 +91,21 @@ class ElasticProgram(nn.Module):
                 continue
             kept = {group.dimension: np.arange(widths[group.name])}
             for product in dependencies.products:
-                if group.dimension not in product.inputs or product.weight in masks:
+                if group.dimension not in product.inputs:
                     continue
-                weight = self._weights[product.weight]
-                mask = torch.zeros(weight.shape[product.input_axis], device=weight.device)
-                mask[torch.from_numpy(axis_indices(dependencies, product.inputs, kept))] = 1.0
-                shape = [1] * weight.ndim
-                shape[product.input_axis] = -1
-                masks[product.weight] = mask.reshape(shape)
+                left = axis_indices(dependencies, product.inputs, kept)
+                for name in self._forms[product.weight]:
+                    masks[name] = _ones_at(left, product.input_axis, self._weights[name])
         return masks
+
+
+def _ones_at(indices: np.ndarray, axis: int, like: Tensor) -> Tensor:
+    """Returns ones at some places of an axis of a weight and zeros at the others, to be multiplied with it."""
+    mask = torch.zeros(like.shape[axis], device=like.device)
+    mask[torch.from_numpy(indices)] = 1.0
+    shape = [1] * like.ndim
+    shape[axis] = -1
+    return mask.reshape(shape)
 
 
 class _Replay(nn.Module):
@@ -132,17 +146,31 @@ def train_elastic(
         PassError: An operator has no rule.
     """
     module = ElasticProgram(program, dependencies)
-
-    def loss(batch: Sequence[Recording]) -> dict[str, Tensor]:
-        terms: dict[str, list[Tensor]] = {}
-        for widths in _sandwich(subnetworks):
-            for name, value in distillation_losses(module(batch, widths)).items():
-                terms.setdefault(name, []).append(value)
-        return {name: torch.stack(values).mean() for name, values in terms.items()}
-
-    curve = train_on_recordings(module, loss, recordings, options, on_step)
+    curve = train_on_recordings(
+        module, lambda batch: sandwich_losses(module, subnetworks, batch), recordings, options, on_step
+    )
     write_back_program(program, module.program)
     return curve
+
+
+def sandwich_losses(
+    module: ElasticProgram, subnetworks: Sequence[Subnetwork], batch: Sequence[Recording]
+) -> dict[str, Tensor]:
+    """Compares the full network, the smallest one and one in between with what was recorded.
+
+    Args:
+        module: Computes any of them.
+        subnetworks: From `plan_subnetworks`, the largest first.
+        batch: Requests that the full network answered before training.
+
+    Returns:
+        Terms of `distillation_losses`, their mean over these networks.
+    """
+    terms: dict[str, list[Tensor]] = {}
+    for widths in _sandwich(subnetworks):
+        for name, value in distillation_losses(module(batch, widths)).items():
+            terms.setdefault(name, []).append(value)
+    return {name: torch.stack(values).mean() for name, values in terms.items()}
 
 
 def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark:
@@ -153,9 +181,9 @@ def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark
 
 def _sandwich(subnetworks: Sequence[Subnetwork]) -> list[Widths]:
     """Returns the full network, the smallest one, and one of those in between, if there are any."""
-    between = [subnetwork.widths for subnetwork in subnetworks[:-1] if subnetwork.widths]
+    *between, smallest = [subnetwork.widths for subnetwork in subnetworks if subnetwork.widths] or [{}]
     pick = int(torch.randint(0, len(between), ())) if between else 0
-    return [{}, *between[pick : pick + 1], subnetworks[-1].widths]
+    return [{}, *between[pick : pick + 1], *([smallest] if smallest else [])]
 
 
 def _prefixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

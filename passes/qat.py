@@ -3,7 +3,8 @@
 The graphs' own QuantizeLinear and DequantizeLinear are in the forward pass: weights are float master weights whose
 codes are computed in each step, and rounding passes gradients on (Jacob et al., arXiv 1712.05877; straight-through
 estimator: arXiv 1308.3432). Layers that the precision map leaves in the base format train in it. The loss is
-self-distillation, which needs no labels: requests that the float program answered.
+self-distillation, which needs no labels: requests that the float program answered. Nested sub-networks, which share
+the weights, are trained with the full network.
 """
 
 from __future__ import annotations
@@ -11,7 +12,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from torch import Tensor
+
 from exporter.program import Program
+from passes.elastic import Subnetwork
+from passes.elastic_training import ElasticProgram, sandwich_losses
+from passes.pruning.dependencies import analyse
 from passes.remark import Remark
 from passes.training.loss_curve import LossCurve, LossPoint
 from passes.training.master_weights import FloatWeights, restore_master_weights
@@ -48,6 +54,7 @@ def train_quantized(
     recordings: Sequence[Recording],
     options: QatOptions,
     on_step: Callable[[LossPoint], None] | None = None,
+    subnetworks: Sequence[Subnetwork] = (),
 ) -> LossCurve:
     """Trains a quantised program; its graphs get the new codes, weights and scales in place.
 
@@ -57,30 +64,37 @@ def train_quantized(
         recordings: Requests that the float program answered.
         options: How long and how fast.
         on_step: Called after each step.
+        subnetworks: From `plan_subnetworks`, the largest first; none where the full network is all there is.
 
     Returns:
-        Losses of `distillation_losses`.
+        Losses of `distillation_losses`; with sub-networks their mean over the networks of a step.
 
     Raises:
         TrainingError: There are no recordings, or training diverged.
         PassError: An operator has no rule.
     """
-    module = TorchProgram(program, learn_scales=options.learn_scales)
+    module, loss = _module_and_loss(program, options, subnetworks)
     restore_master_weights(module, weights)
     scales = RelativeScales(program, module) if options.learn_scales else None
-    curve = train_on_recordings(
-        module,
-        lambda batch: distillation_losses(replay(module, batch)),
-        recordings,
-        options,
-        on_step,
-        update=None if scales is None else scales.update,
-    )
+    update = None if scales is None else scales.update
+    curve = train_on_recordings(module, loss, recordings, options, on_step, update)
     write_back_program(program, module)
     return curve
 
 
-def qat_remark(curve: LossCurve, options: QatOptions) -> Remark:
+def qat_remark(curve: LossCurve, options: QatOptions, subnetworks: Sequence[Subnetwork] = ()) -> Remark:
     """States what training did: mean losses of its first and of its last tenth."""
-    why = "fine-tuned with the program's own quantisation towards the float program"
+    trained = " and ".join(("the full network", *(s.name for s in subnetworks if s.widths)))
+    why = f"{trained} fine-tuned with the program's own quantisation towards the float program"
     return training_remark("Qat", curve, options, why)
+
+
+def _module_and_loss(
+    program: Program, options: QatOptions, subnetworks: Sequence[Subnetwork]
+) -> tuple[TorchProgram, Callable[[Sequence[Recording]], dict[str, Tensor]]]:
+    """Returns what is trained, and its loss; the modules of sub-networks are those of the full network."""
+    if subnetworks:
+        elastic = ElasticProgram(program, analyse(program), options.learn_scales)
+        return elastic.program, lambda batch: sandwich_losses(elastic, subnetworks, batch)
+    module = TorchProgram(program, learn_scales=options.learn_scales)
+    return module, lambda batch: distillation_losses(replay(module, batch))

@@ -172,7 +172,8 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     for name, entries in quantized.remarks.items():
         remarks.setdefault(name, []).extend(entries)
     if qat is not None:
-        remarks["qat"] = qat.train(program, folder, checkpoints)
+        subnetworks = observed.pruned.subnetworks if observed.pruned is not None else ()
+        remarks["qat"] = qat.train(program, folder, checkpoints, subnetworks)
     if observed.student is not None:
         remarks["student"] = [student_remark(observed.student.record)]
         copy_student_curve(observed.student, folder)

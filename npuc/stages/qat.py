@@ -11,6 +11,7 @@ from npuc.recipe import Qat
 from npuc.stages.teach import teach
 from npuc.stages.training_data import manifest_requests
 from npuc.training_curves import QAT, write_curve
+from passes.elastic import Subnetwork
 from passes.qat import QatOptions, qat_remark, train_quantized
 from passes.remark import Remark
 from passes.training.data.augmenter import Augmenter
@@ -43,13 +44,20 @@ class QatStage:
         self._weights: FloatWeights = float_weights(program)
         self._recordings: list[Recording] = teach(program, _requests(program, settings, augmenter), reporter)
 
-    def train(self, program: Program, folder: Path, checkpoints: Path | None = None) -> list[Remark]:
+    def train(
+        self,
+        program: Program,
+        folder: Path,
+        checkpoints: Path | None = None,
+        subnetworks: Sequence[Subnetwork] = (),
+    ) -> list[Remark]:
         """Trains the program, quantised by now, in place.
 
         Args:
             program: The one given before.
             folder: Of the artifact; the loss curve goes to its `training/`.
             checkpoints: Where training keeps what it needs to go on after an interruption, or None.
+            subnetworks: Nested in it, from the largest to the smallest; they are trained with it.
 
         Returns:
             What training did.
@@ -68,10 +76,15 @@ class QatStage:
         )
         with self._reporter.phase("train", settings.steps) as advance:
             curve = train_quantized(
-                program, self._weights, self._recordings, options, lambda _point: advance(1, 0)
+                program,
+                self._weights,
+                self._recordings,
+                options,
+                lambda _point: advance(1, 0),
+                subnetworks,
             )
         write_curve(curve, QAT, folder)
-        remark = qat_remark(curve, options)
+        remark = qat_remark(curve, options, subnetworks)
         first, last = remark.numbers["loss_first"], remark.numbers["loss_last"]
         self._reporter.note(f"training: loss {first:.4g} at first, {last:.4g} at last")
         return [remark]

@@ -8,7 +8,10 @@ import torch
 from exporter.families.generic.runner import GenericRunner
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Modality, Program, Request, Role
+from passes.elastic import Subnetwork
 from passes.precision import Format
+from passes.pruning.cut import cut
+from passes.pruning.dependencies import analyse
 from passes.qat import QatOptions, qat_remark, train_quantized
 from passes.training.master_weights import float_weights, restore_master_weights
 from passes.training.program import TorchProgram
@@ -16,6 +19,8 @@ from passes.training.recording import record
 from passes.training.replay import Replayed, replay
 from passes.training.self_distillation import distillation_losses
 from tests.two_layers import GRAPH, ONLY, float_program, quantized_program, requests
+
+HALF = Subnetwork("half", {"first_weight": 8}, 0.5)
 
 
 def recordings(program):
@@ -55,6 +60,27 @@ def test_training_brings_the_written_graph_closer_to_the_float_program(taught, b
     assert {"QuantizeLinear", "DequantizeLinear"} <= types
     remark = qat_remark(curve, options)
     assert remark.numbers["steps"] == 60 and remark.numbers["loss_last"] < remark.numbers["loss_first"]
+
+
+def narrowed(program):
+    """The quantised program with half of its hidden channels."""
+    dependencies = analyse(program)
+    (group,) = dependencies.groups
+    cut(program, dependencies, {group.dimension: np.arange(HALF.widths[group.name])})
+    return program
+
+
+def test_sub_networks_are_trained_with_the_programs_quantisation(taught):
+    weights, calls = taught
+    options = QatOptions(steps=60, learning_rate=2e-2, batch_size=4, learn_scales=True)
+    programs = [quantized_program(Format.FLOAT16) for _ in range(2)]
+    before = reference_loss(narrowed(quantized_program(Format.FLOAT16)), calls)
+    for program, subnetworks in zip(programs, ((), (Subnetwork("full", {}, 1.0), HALF)), strict=True):
+        curve = train_quantized(program, weights, calls, options, subnetworks=subnetworks)
+        assert len(curve.points) == 60
+    assert "half" in qat_remark(curve, options, [HALF]).why
+    alone, together = (reference_loss(narrowed(program), calls) for program in programs)
+    assert together < 0.5 * min(before, alone)
 
 
 def test_the_same_seed_gives_the_same_bytes(taught):

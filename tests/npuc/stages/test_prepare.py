@@ -61,6 +61,8 @@ def test_sub_networks_and_fine_tuning_learn_from_the_manifest(folders, tmp_path)
     for name, steps in (("subnetworks", 2), ("qat", 3)):
         points = json.loads((tmp_path / "artifact" / "training" / f"{name}.json").read_text())
         assert len(points) == steps and all(np.isfinite(point["loss"]) for point in points)
+    remarks = (tmp_path / "artifact" / "remarks.jsonl").read_text()
+    assert "the full network and balanced fine-tuned with the program's own quantisation" in remarks
     assert not list((tmp_path / "cache" / "work").glob("*"))
 
 
