@@ -133,7 +133,7 @@ class Prune(_Section):
     allocation: Literal["measured", "importance"] = Field(
         "measured",
         description="Where channels go: by the loss measured with each layer narrowed alone, or by importance; "
-        "without training by importance.",
+        "without training, and where measuring would take more than 1e13 multiply-accumulates, by importance.",
     )
     keep_cache: bool = Field(
         True, description="Leave key/value heads alone, so that a switch keeps the KV cache valid."

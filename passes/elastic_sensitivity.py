@@ -15,15 +15,42 @@ import torch
 from exporter.program import Program
 from passes.elastic_training import ElasticProgram
 from passes.pruning.dependencies import Dependencies, Group
-from passes.pruning.plan import Loss, PlanOptions, next_width
+from passes.pruning.plan import Loss, PlanOptions, next_width, operations
+from passes.remark import Remark
 from passes.training.recording import Recording
 from passes.training.self_distillation import distillation_losses, learned_together
 
 PROBED_REQUESTS = 64
 """With 8, the widths chosen were good on those 8 alone; with 64, they were as good on others."""
 
+MOST_OPERATIONS = 1e13
+"""Multiply-accumulates a measurement may take: under an hour of one core. The bundled model takes 1e11, 14 s."""
+
 _PROBED_SHARES = (0.125, 0.25, 0.5, 0.75)
 _BATCH = 16
+
+
+def forecast_operations(
+    dependencies: Dependencies,
+    groups: Sequence[Group],
+    recordings: Sequence[Recording],
+    options: PlanOptions,
+) -> float:
+    """Returns the multiply-accumulates that `measure_loss` takes, each component called once a request."""
+    widths = sum(len(_probed_widths(group, options)) for group in groups)
+    return float(len(_probes(recordings)) * widths * operations(dependencies))
+
+
+def unmeasured_remark(forecast: float) -> Remark:
+    """States that widths follow importance, since measuring would take too long."""
+    return Remark(
+        "Elastic",
+        "program",
+        "",
+        "widths chosen by importance instead of measured losses",
+        f"measuring would take {forecast:.2g} multiply-accumulates; the limit is {MOST_OPERATIONS:.2g}",
+        {"operations": forecast, "limit": MOST_OPERATIONS},
+    )
 
 
 def measure_loss(
@@ -46,7 +73,7 @@ def measure_loss(
         The sum of `distillation_losses` at a width: measured at a few, never smaller at a smaller width, linear
         between.
     """
-    probes = [together[0] for together in learned_together(recordings)][:PROBED_REQUESTS]
+    probes = _probes(recordings)
     module = ElasticProgram(program, dependencies)
     curves = {}
     for group in groups:
@@ -55,6 +82,10 @@ def measure_loss(
         falling = np.maximum.accumulate([0.0, *reversed(losses)])[::-1]
         curves[group.name] = ([*widths, group.size], falling)
     return lambda group, width: float(np.interp(width, *curves[group.name]))
+
+
+def _probes(recordings: Sequence[Recording]) -> list[Recording]:
+    return [together[0] for together in learned_together(recordings)][:PROBED_REQUESTS]
 
 
 def _probed_widths(group: Group, options: PlanOptions) -> list[int]:

@@ -26,7 +26,12 @@ from passes.elastic import (
     order_channels,
     plan_subnetworks,
 )
-from passes.elastic_sensitivity import measure_loss
+from passes.elastic_sensitivity import (
+    MOST_OPERATIONS,
+    forecast_operations,
+    measure_loss,
+    unmeasured_remark,
+)
 from passes.elastic_training import ElasticOptions, elastic_training_remark, train_elastic
 from passes.pruning.dependencies import Dependencies, Group
 from passes.pruning.dependencies import analyse as analyse_dependencies
@@ -96,14 +101,10 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     options = PlanOptions(keep_cache=settings.keep_cache, least=settings.least_width)
     dependencies, groups, scores = _order(job, program, requests, feeds, options)
     recordings = teach(program, requests, job.reporter) if settings.steps else []
-    loss: Importance | Loss = scores
-    if recordings and settings.allocation == "measured":
-        with job.reporter.phase("sensitivity", 1) as advance:
-            loss = measure_loss(program, dependencies, groups, recordings, options)
-            advance(1, 0)
+    loss, remarks = _allocation(job, program, dependencies, groups, recordings, options)
     shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
-    subnetworks = plan_subnetworks(dependencies, groups, loss, shares, options)
-    remarks = elastic_remarks(subnetworks, groups)
+    subnetworks = plan_subnetworks(dependencies, groups, loss or scores, shares, options)
+    remarks += elastic_remarks(subnetworks, groups)
     curve = _train(job, program, dependencies, subnetworks, recordings) if recordings else None
     if curve is not None:
         remarks.append(elastic_training_remark(curve, _training(job)))
@@ -133,6 +134,28 @@ def _order(
         advance(1, 0)
     # the groups as they are after ordering: same names, other dimensions
     return dependencies, [group for group in dependencies.groups if group.name in names], scores
+
+
+def _allocation(
+    job: PruneJob,
+    program: Program,
+    dependencies: Dependencies,
+    groups: Sequence[Group],
+    recordings: Sequence[Recording],
+    options: PlanOptions,
+) -> tuple[Loss | None, list[Remark]]:
+    """Measures what narrowing costs; None where importance decides, and the reason if the recipe wants otherwise."""
+    if job.settings.allocation != "measured" or not recordings:
+        return None, []
+    forecast = forecast_operations(dependencies, groups, recordings, options)
+    if forecast > MOST_OPERATIONS:
+        remark = unmeasured_remark(forecast)
+        job.reporter.note(f"sub-networks: {remark.what}; {remark.why}")
+        return None, [remark]
+    with job.reporter.phase("sensitivity", 1) as advance:
+        loss = measure_loss(program, dependencies, groups, recordings, options)
+        advance(1, 0)
+    return loss, []
 
 
 def _importance(

@@ -36,6 +36,16 @@ def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path):
     assert [subnetwork.name for subnetwork in pruned.subnetworks] == ["full", "half"]
 
 
+def test_a_measurement_beyond_the_limit_is_left_out(monkeypatch):
+    monkeypatch.setattr("npuc.stages.prune.MOST_OPERATIONS", 1.0)
+    monkeypatch.setattr("npuc.stages.prune.measure_loss", None)
+    pruned, _ = prune()
+    remark, requests_measured, widths = pruned.remarks[0], 6, 1
+    assert "by importance" in remark.what
+    assert remark.numbers["operations"] == requests_measured * widths * (4 * 12 * 16 + 4 * 16 * 6)
+    assert pruned.subnetworks[1].share <= 0.6
+
+
 def test_a_model_without_preprocessing_takes_no_manifest(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"text": "what?"}')
     with pytest.raises(TrainingError, match="the model takes tensors"):
