@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from exporter.program import Executor, Feeds, Request, Runner
+from exporter.errors import SourceError
+from exporter.program import Array, Executor, Feeds, Request, Runner
+from exporter.safetensors_header import StoredTensor, read_header
 from npuc.errors import ArtifactError
 
 SAMPLES_NAME = "samples.safetensors"
+
+_DTYPES = {
+    "BOOL": np.bool_, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16, "F16": np.float16,
+    "I32": np.int32, "F32": np.float32, "I64": np.int64, "F64": np.float64,
+}  # fmt: skip
+"""Element types of graph inputs by their safetensors names."""
 
 
 class Recorder:
@@ -39,7 +47,7 @@ class Recorder:
         def call(feeds: Feeds) -> dict[str, np.ndarray]:
             if kept[name] < self._limit:
                 kept[name] += 1
-                self.feeds[name].append({key: np.array(value) for key, value in feeds.items()})
+                self.feeds[name].append({key: _copy(value) for key, value in feeds.items()})
             return self._executors[name](feeds)
 
         return call
@@ -57,17 +65,16 @@ def save_samples(feeds: Mapping[str, Sequence[Feeds]], folder: Path) -> None:
 
 
 def load_samples(folder: Path) -> dict[str, list[Feeds]]:
-    """Reads what `save_samples` wrote.
+    """Opens what `save_samples` wrote; the arrays are read-only views of the file.
 
     Raises:
         ArtifactError: The file is damaged.
     """
+    path = folder / SAMPLES_NAME
     try:
-        tensors = load_file(folder / SAMPLES_NAME)
-    except (OSError, SafetensorError) as error:
-        raise ArtifactError(
-            "the samples cannot be read", where=str(folder / SAMPLES_NAME), received=str(error)
-        ) from error
+        tensors = {name: _view(stored) for name, stored in read_header(path).items()}
+    except (OSError, SourceError, KeyError) as error:
+        raise ArtifactError("the samples cannot be read", where=str(path), received=str(error)) from error
     grouped: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for key, array in tensors.items():
         component, index, name = key.split("/", 2)
@@ -75,3 +82,21 @@ def load_samples(folder: Path) -> dict[str, list[Feeds]]:
     return {
         component: [samples[index] for index in sorted(samples)] for component, samples in grouped.items()
     }
+
+
+def _copy(values: Array) -> Array:
+    """Copies an array without its rows of zeros: the unused part of a KV cache then takes no memory."""
+    if values.ndim < 2 or values.nbytes < mmap.PAGESIZE:
+        return np.array(values)
+    # pages of a map are backed with memory when they are written to; numpy's own zeros may come in huge pages
+    copy: Array = np.frombuffer(mmap.mmap(-1, values.nbytes), values.dtype).reshape(values.shape)
+    rows, filled = values.reshape(-1, values.shape[-1]), copy.reshape(-1, values.shape[-1])
+    used = rows.any(axis=1)
+    filled[used] = rows[used]
+    return copy
+
+
+def _view(stored: StoredTensor) -> Array:
+    if not stored.nbytes:
+        return np.zeros(stored.shape, _DTYPES[stored.dtype])
+    return np.memmap(stored.path, _DTYPES[stored.dtype], "r", stored.offset, stored.shape)
