@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from exporter import onnx_executor
 from exporter.onnx_executor import OnnxExecutor
+from tests.memory import private_bytes
 
 _WIDTH = 1024
 _LAYERS = 16
@@ -43,12 +43,6 @@ def _feeds() -> dict[str, np.ndarray]:
     return {"x": np.random.default_rng(1).standard_normal((2, _WIDTH), np.float32)}
 
 
-def _private_bytes() -> int:
-    """Resident memory of this process that no file backs."""
-    found = re.search(r"^RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return 1024 * int(found[1]) if found else 0
-
-
 def test_weights_in_a_file_give_the_result_of_weights_in_memory(tmp_path: Path) -> None:
     name = f"hidden_{_LAYERS - 1}"
     expected = OnnxExecutor(_chain())(_feeds())[name]
@@ -78,10 +72,10 @@ def test_weights_of_two_folders_are_put_together(tmp_path: Path) -> None:
 def test_large_weights_stay_in_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, nbytes = _stored(tmp_path), 4 * _WIDTH**2 * _LAYERS
     monkeypatch.setattr(onnx_executor, "MAPPED_BYTES", nbytes)
-    before = _private_bytes()
+    before = private_bytes()
     executor = OnnxExecutor(model)
     mapped = executor(_feeds())
-    assert _private_bytes() - before < nbytes / 4
+    assert private_bytes() - before < nbytes / 4
     expected = OnnxExecutor(_chain())(_feeds())
     name = f"hidden_{_LAYERS - 1}"
     np.testing.assert_allclose(mapped[name], expected[name], rtol=1e-4, atol=1e-5)

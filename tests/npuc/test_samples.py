@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from exporter.program import Answer, Array, Executor, Request
 from npuc.errors import ArtifactError
 from npuc.samples import SAMPLES_NAME, Recorder, load_samples, save_samples
+from tests.memory import private_bytes
 
 
 class _Calls:
@@ -36,12 +36,6 @@ def _record(feeds: Sequence[Mapping[str, Array]], limit: int) -> list[Mapping[st
     recorder = Recorder({"decode": lambda _feeds: {}}, limit)
     recorder.run(_Calls(feeds), [Request(prompt="")], 1)
     return list(recorder.feeds["decode"])
-
-
-def _private_bytes() -> int:
-    """Resident memory of this process that no file backs."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * sum(map(int, re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB", status, re.MULTILINE)))
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (4, 5), (1, 2, 600, 3)])
@@ -71,9 +65,9 @@ def test_calls_beyond_the_limit_are_not_kept() -> None:
 def test_the_unused_part_of_a_cache_takes_no_memory() -> None:
     cache = np.zeros((1, 8, 4096, 256), np.float32)  # 32 MiB, 1/64 of it used
     cache[:, :, :64] = 1
-    before = _private_bytes()
+    before = private_bytes()
     kept = _record([{"past": cache}] * 4, 4)
-    assert _private_bytes() - before < cache.nbytes
+    assert private_bytes() - before < cache.nbytes
     assert all(np.array_equal(feed["past"], cache) for feed in kept)
 
 
