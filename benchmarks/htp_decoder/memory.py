@@ -6,7 +6,6 @@ import os
 import re
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 _SECONDS = 0.2
@@ -38,12 +37,7 @@ class PeakMemory:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Stops sampling."""
         self._stop.set()
         self._thread.join()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import onnx_ir as ir
@@ -62,14 +61,9 @@ class HexagonExecutor:
         """Starts nothing yet: the process starts with the first run."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Ends the process."""
-        self._process.__exit__(kind, error, traceback)
+        self._process.__exit__(*raised)
 
     def run_codes(self, feeds: Feeds) -> dict[str, Array]:
         """Runs the program on uint8 codes.
