@@ -19,7 +19,7 @@ _DISABLE_PREPACKING = "session.disable_prepacking"
 INLINE_BYTES = 1 << 20
 """Initializers below this size are handed to ONNX Runtime inside the graph, where they are computed in memory."""
 
-MAPPED_BYTES = 1 << 30
+MAPPED_BYTES = 1 << 28
 """From this size on weights stay in their file, as pages that the system may drop: ONNX Runtime maps external data, and
 copies it only to reorder the weights of products. Without that a product of a few rows takes three times as long."""
 
@@ -94,6 +94,9 @@ def _open_graph(
     options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.absolute()))
     if sum(tensor.nbytes for tensor in _tensors(model)) >= MAPPED_BYTES:
         options.add_session_config_entry(_DISABLE_PREPACKING, "1")
+        # weights widened for one product are given back after it: the arena keeps them, the pattern adds them up
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
     graph = ir.to_proto(model).SerializeToString()
     return onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS)
 
