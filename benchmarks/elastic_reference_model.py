@@ -3,18 +3,17 @@
     python -m benchmarks.elastic_reference_model [--seeds 3] [--steps 300] [--data-dir build/demo-data --examples 828]
 
 Runs the stage of the mid tier with the recipe's own settings, in float32: what precision costs is another table.
-Without `--data-dir` the bundled test set is asked; with the folder that `exporter.reference_model.prepare` makes, any
-number of examples of the test split, whose digit images, voices and wordings are not those of the training data either.
+The bundled test set is asked, and with `--data-dir`, the folder that `exporter.reference_model.prepare` makes, any
+number of examples of the test split too. Digit images, voices and wordings of both are not those of the training data.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -33,12 +32,12 @@ from npuc.recipe import Prune
 from npuc.recipe_file import tier_recipe
 from npuc.stages.observe import program_runner
 from npuc.stages.prune import PruneJob, prune_program
-from passes.elastic import Subnetwork
+from npuc.weights_file import large_initializers
+from passes.elastic import Subnetwork, narrow
 from passes.pipeline import directly_read_weights, normalize
-from passes.pruning.cut import cut
-from passes.pruning.dependencies import analyse
 
 ANSWER_TOKENS = 4
+TestSets = Mapping[str, Sequence[Request]]
 UNTRAINED = {"steps": 1, "learning_rate": 1e-12}
 """The same widths as with training, and the weights of before."""
 
@@ -51,19 +50,20 @@ def main() -> None:
     keep = directly_read_weights(source)
     for component in source.components.values():
         normalize(component, keep)
-    test = _test_requests(arguments)
-    exact = _score(source, test)
+    sets = _test_sets(arguments)
+    exact = {name: _score(source, requests) for name, requests in sets.items()}
+    for name, requests in sets.items():
+        print(f"{name}: {len(requests)} examples, {exact[name]:.2f} % right before training")
     print(
-        f"{len(test)} test examples; the full network before: {exact:.2f} %, one example is {100 / len(test):.2f} %"
-    )
-    print(
-        f"{'seed':>4} {'steps':>5} {'sub-network':12} {'operations':>10} {'accuracy':>9} {'of full':>8} {'CPU s':>6}"
+        f"{'seed':>4} {'steps':>5} {'sub-network':12} {'operations':>10} {'weights':>10}",
+        *(f"{name:>18}" for name in sets),
+        f"{'CPU s':>6}",
     )
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         settings = _settings(arguments, seed)
         if arguments.before:
-            _rows(source, settings.model_copy(update=UNTRAINED), 0, test, exact)
-        _rows(source, settings, settings.steps, test, exact)
+            _rows(source, settings.model_copy(update=UNTRAINED), 0, sets, exact)
+        _rows(source, settings, settings.steps, sets, exact)
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,40 +92,43 @@ def _settings(arguments: argparse.Namespace, seed: int) -> Prune:
     return recipe.model_copy(update={"seed": seed} | {k: v for k, v in given.items() if v is not None})
 
 
-def _rows(source: Program, settings: Prune, steps: int, test: Sequence[Request], exact: float) -> None:
+def _rows(source: Program, settings: Prune, steps: int, sets: TestSets, exact: Mapping[str, float]) -> None:
     program = clone(source)
     started = time.process_time()
     pruned = prune_program(PruneJob("demo", settings, SilentReporter()), program, {})
     seconds = time.process_time() - started
     for subnetwork in pruned.subnetworks:
-        score = _score(_narrowed(program, subnetwork), test)
+        narrowed = _narrowed(program, subnetwork)
+        scores = {name: _score(narrowed, requests) for name, requests in sets.items()}
         print(
-            f"{settings.seed:4} {steps:5} {subnetwork.name:12} {100 * subnetwork.share:8.1f} % {score:7.2f} %"
-            f" {100 * score / exact:6.1f} % {seconds:6.0f}",
+            f"{settings.seed:4} {steps:5} {subnetwork.name:12} {100 * subnetwork.share:8.1f} %"
+            f" {_weight_bytes(narrowed) / 1e6:7.2f} MB",
+            *(f"{score:7.2f} % ({100 * score / exact[name]:5.1f} %)" for name, score in scores.items()),
+            f"{seconds:6.0f}",
             flush=True,
         )
 
 
+def _weight_bytes(program: Program) -> int:
+    """Returns the bytes of all large weights that a program reads, each once."""
+    return sum(tensor.nbytes for tensor in large_initializers(program.components).values())
+
+
 def _narrowed(program: Program, subnetwork: Subnetwork) -> Program:
     copy = clone(program)
-    dependencies = analyse(copy)
-    kept = {
-        group.dimension: np.arange(subnetwork.widths[group.name])
-        for group in dependencies.groups
-        if group.name in subnetwork.widths
-    }
-    cut(copy, dependencies, kept)
+    narrow(copy, subnetwork)
     return copy
 
 
-def _test_requests(arguments: argparse.Namespace) -> Sequence[Request]:
-    if arguments.data_dir is None:
-        return load_requests(Split.TEST)
-    corpus = load_corpus(arguments.data_dir, Split.TEST)
-    return [
-        Request(e.question, Image.fromarray(e.image), e.samples, SAMPLE_RATE, answer=e.answer)
-        for e in draw_examples(corpus, Split.TEST, arguments.examples, seed=1000)
-    ]
+def _test_sets(arguments: argparse.Namespace) -> TestSets:
+    sets: dict[str, Sequence[Request]] = {"bundled test set": load_requests(Split.TEST)}
+    if arguments.data_dir is not None:
+        corpus = load_corpus(arguments.data_dir, Split.TEST)
+        sets["test split"] = [
+            Request(e.question, Image.fromarray(e.image), e.samples, SAMPLE_RATE, answer=e.answer)
+            for e in draw_examples(corpus, Split.TEST, arguments.examples, seed=1000)
+        ]
+    return sets
 
 
 def _score(program: Program, requests: Sequence[Request]) -> float:

@@ -148,7 +148,7 @@ class Prune(_Section):
         description="Updates of the weights, all sub-networks together; 0: no training.",
     )
     learning_rate: float = Field(
-        3e-4,
+        2e-4,
         gt=0,
         le=1,
         description="Highest learning rate; warm-up over 5 % of the steps, then half a cosine.",

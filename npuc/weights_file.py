@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -49,11 +49,42 @@ def write_weights(components: Mapping[str, Component], folder: Path, advance: Ad
         ResourceError: The disk is full.
     """
     _inline_small(components)
+    return _write(components, large_initializers(components), folder, "wb", advance)
+
+
+def append_weights(components: Mapping[str, Component], folder: Path) -> int:
+    """Adds what lies in no file yet to `weights.bin` and rebinds it, as `write_weights` does.
+
+    Args:
+        components: Graphs derived from those that were written.
+        folder: Of the weights file.
+
+    Returns:
+        Bytes of the file.
+
+    Raises:
+        ResourceError: The disk is full.
+    """
+    unwritten = {
+        name: tensor
+        for name, tensor in large_initializers(components).items()
+        if not isinstance(tensor, ir.ExternalTensor)
+    }
+    return _write(components, unwritten, folder, "ab")
+
+
+def _write(
+    components: Mapping[str, Component],
+    tensors: Mapping[str, ir.TensorProtocol],
+    folder: Path,
+    mode: Literal["wb", "ab"],
+    advance: Advance | None = None,
+) -> int:
     path = folder / WEIGHTS_NAME
     rebound: dict[str, ir.ExternalTensor] = {}
     try:
-        with path.open("wb") as file:
-            for name, tensor in large_initializers(components).items():
+        with path.open(mode) as file:
+            for name, tensor in tensors.items():
                 rebound[name] = _write_tensor(file, name, tensor, folder)
                 if advance is not None:
                     advance(tensor.nbytes)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Component, Program
+from exporter.program import Array, Component, Program
 from passes.pruning.cut import cut
 from passes.pruning.dependencies import Dependencies, Group, analyse
 from passes.pruning.importance import Importance
@@ -22,6 +22,7 @@ from passes.pruning.plan import Loss, PlanOptions, operations, plan_by_loss, pla
 from passes.pruning.prefix_layout import LEAST_BYTES, lead_with
 from passes.pruning.products import VIEW
 from passes.remark import Remark
+from passes.rewrite import shared_initializer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Subnetwork:
         name: As the recipe has it.
         widths: Group name → channels, its first ones, that are left; empty for the full network.
         share: Of the full network's multiply-accumulates, one call of each component.
+        vectors: Initializer → gains or biases (float32) it has instead of the full network's, as many.
     """
 
     name: str
     widths: Mapping[str, int]
     share: float
+    vectors: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
 
 def elastic_groups(dependencies: Dependencies, options: PlanOptions) -> list[Group]:
@@ -126,26 +129,38 @@ def derive(program: Program, subnetwork: Subnetwork) -> dict[str, Component]:
 
     Returns:
         Name in the full program → component, named `<component>_<subnetwork>`. Weights are views
-        `<weight>:<rows>` of the same file and offset; components that stay whole are left out.
+        `<weight>:<rows>` of the same file and offset, vectors of its own `<vector>.<subnetwork>`; components that
+        stay whole are left out.
     """
     copies = {
         name: dataclasses.replace(component, model=component.model.clone())
         for name, component in program.components.items()
     }
-    copy = dataclasses.replace(program, components=copies)
-    dependencies = analyse(copy)
-    kept = {
-        group.dimension: np.arange(subnetwork.widths[group.name])
-        for group in dependencies.groups
-        if group.name in subnetwork.widths
-    }
     before = {name: _shapes(component.model) for name, component in copies.items()}
-    cut(copy, dependencies, kept)
+    narrow(dataclasses.replace(program, components=copies), subnetwork)
     narrowed = {name: c for name, c in copies.items() if _shapes(c.model) != before[name]}
     for name, component in narrowed.items():
         _rename_views(component.model, before[name])
         component.name = f"{name}_{subnetwork.name}"
     return narrowed
+
+
+def narrow(program: Program, subnetwork: Subnetwork) -> None:
+    """Turns a program into one of its sub-networks, in place.
+
+    Args:
+        program: With ordered channels, in float or quantised.
+        subnetwork: From `plan_subnetworks`, perhaps trained.
+    """
+    for component in program.components.values():
+        _replace_vectors(component.model.graph, subnetwork)
+    dependencies = analyse(program)
+    kept = {
+        group.dimension: np.arange(subnetwork.widths[group.name])
+        for group in dependencies.groups
+        if group.name in subnetwork.widths
+    }
+    cut(program, dependencies, kept)
 
 
 def elastic_remarks(subnetworks: Sequence[Subnetwork], groups: Sequence[Group]) -> list[Remark]:
@@ -167,6 +182,17 @@ def elastic_remarks(subnetworks: Sequence[Subnetwork], groups: Sequence[Group]) 
 def _operations_of(dependencies: Dependencies, group: Group) -> int:
     size = dependencies.dimensions.size
     return sum(p.operations(size) for p in dependencies.products if group.dimension in p.loops)
+
+
+def _replace_vectors(graph: ir.Graph, subnetwork: Subnetwork) -> None:
+    for name in sorted(subnetwork.vectors.keys() & graph.initializers.keys()):
+        value = graph.initializers[name]
+        if value.dtype is None:
+            continue
+        tensor = ir.tensor(subnetwork.vectors[name].astype(value.dtype.numpy()))
+        own = shared_initializer(graph, f"{name}.{subnetwork.name}", tensor)
+        value.replace_all_uses_with(own)
+        del graph.initializers[name]
 
 
 def _shapes(model: ir.Model) -> dict[str, tuple[int, ...]]:

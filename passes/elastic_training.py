@@ -2,7 +2,8 @@
 
 Each step runs the full network, the smallest one and one in between (the sandwich rule of Yu and Huang, arXiv
 1903.05134, with the networks that are shipped instead of random ones) and pulls all of them towards what the full
-network answered before training: self-distillation, which needs no labels.
+network answered before training: self-distillation, which needs no labels. Matrices are shared, gains and biases are
+each sub-network's own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.func import functional_call
 
 from exporter.program import Program
 from passes.elastic import Subnetwork
+from passes.elastic_vectors import OwnVectors
 from passes.pruning.cut import axis_indices
 from passes.pruning.dependencies import Dependencies
 from passes.pruning.products import base_name
@@ -34,6 +36,9 @@ from passes.training.self_distillation import (
 from passes.training.write_back import write_back_program
 
 Widths = Mapping[str, int]
+
+FULL_WEIGHT = 2.0
+"""Of the full network's loss: it is to lose nothing, and starts without any loss, while the smallest has most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +76,20 @@ class ElasticProgram(nn.Module):
         for name in weights:
             self._forms.setdefault(base_name(name), []).append(name)
 
-    def forward(self, batch: Sequence[Recording], widths: Widths) -> dict[str, Replayed]:
+    def forward(
+        self, batch: Sequence[Recording], widths: Widths, vectors: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Replayed]:
         """Computes recorded requests with some groups narrowed to their first channels.
 
         Args:
             batch: From `passes.training.recording.record`.
             widths: Group name → channels.
+            vectors: Initializer → gains or biases that take the place of the full network's.
         """
-        masked = {self._paths[name]: self._weights[name] * mask for name, mask in self._masks(widths).items()}
-        replayed: dict[str, Replayed] = functional_call(_Replay(self.program), _prefixed(masked), (batch,))
+        changed = {name: self._weights[name] * mask for name, mask in self._masks(widths).items()}
+        changed |= vectors or {}
+        parameters = {f"program.{self._paths[name]}": tensor for name, tensor in changed.items()}
+        replayed: dict[str, Replayed] = functional_call(_Replay(self.program), parameters, (batch,))
         return replayed
 
     def _masks(self, widths: Widths) -> dict[str, Tensor]:
@@ -127,7 +137,7 @@ def train_elastic(
     recordings: Sequence[Recording],
     options: ElasticOptions,
     on_step: Callable[[LossPoint], None] | None = None,
-) -> LossCurve:
+) -> tuple[LossCurve, list[Subnetwork]]:
     """Trains a program whose channels are ordered; its graphs get the new weights in place.
 
     Args:
@@ -139,37 +149,48 @@ def train_elastic(
         on_step: Called after each step.
 
     Returns:
-        Losses of `distillation_losses`, their mean over the networks of a step.
+        Losses of `sandwich_losses`, and the sub-networks with vectors of their own.
 
     Raises:
         TrainingError: There are no recordings, or training diverged.
         PassError: An operator has no rule.
     """
     module = ElasticProgram(program, dependencies)
+    vectors = OwnVectors(program, module.program, dependencies, subnetworks)
     curve = train_on_recordings(
-        module, lambda batch: sandwich_losses(module, subnetworks, batch), recordings, options, on_step
+        nn.ModuleList([module.program, vectors]),
+        lambda batch: sandwich_losses(module, vectors, subnetworks, batch),
+        recordings,
+        options,
+        on_step,
     )
     write_back_program(program, module.program)
-    return curve
+    return curve, vectors.given_to(subnetworks)
 
 
 def sandwich_losses(
-    module: ElasticProgram, subnetworks: Sequence[Subnetwork], batch: Sequence[Recording]
+    module: ElasticProgram,
+    vectors: OwnVectors,
+    subnetworks: Sequence[Subnetwork],
+    batch: Sequence[Recording],
 ) -> dict[str, Tensor]:
     """Compares the full network, the smallest one and one in between with what was recorded.
 
     Args:
         module: Computes any of them.
+        vectors: Of the sub-networks.
         subnetworks: From `plan_subnetworks`, the largest first.
         batch: Requests that the full network answered before training.
 
     Returns:
-        Terms of `distillation_losses`, their mean over these networks.
+        Terms of `distillation_losses`, their mean over these networks, the full one's weighted by `FULL_WEIGHT`.
     """
     terms: dict[str, list[Tensor]] = {}
-    for widths in _sandwich(subnetworks):
-        for name, value in distillation_losses(module(batch, widths)).items():
-            terms.setdefault(name, []).append(value)
+    for network in _sandwich(subnetworks):
+        replayed = module(batch, network.widths, vectors.of(network))
+        weight = 1.0 if network.widths else FULL_WEIGHT
+        for name, value in distillation_losses(replayed).items():
+            terms.setdefault(name, []).append(weight * value)
     return {name: torch.stack(values).mean() for name, values in terms.items()}
 
 
@@ -179,12 +200,8 @@ def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark
     return training_remark("ElasticTraining", curve, options, why)
 
 
-def _sandwich(subnetworks: Sequence[Subnetwork]) -> list[Widths]:
+def _sandwich(subnetworks: Sequence[Subnetwork]) -> list[Subnetwork]:
     """Returns the full network, the smallest one, and one of those in between, if there are any."""
-    *between, smallest = [subnetwork.widths for subnetwork in subnetworks if subnetwork.widths] or [{}]
-    pick = int(torch.randint(0, len(between), ())) if between else 0
-    return [{}, *between[pick : pick + 1], *([smallest] if smallest else [])]
-
-
-def _prefixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"program.{name}": tensor for name, tensor in tensors.items()}
+    narrow = [subnetwork for subnetwork in subnetworks if subnetwork.widths]
+    pick = int(torch.randint(0, len(narrow) - 1, ())) if len(narrow) > 1 else 0
+    return [Subnetwork("full", {}, 1.0), *narrow[:-1][pick : pick + 1], *narrow[-1:]]

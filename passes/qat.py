@@ -10,13 +10,14 @@ the weights, are trained with the full network.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from exporter.program import Program
 from passes.elastic import Subnetwork
 from passes.elastic_training import ElasticProgram, sandwich_losses
+from passes.elastic_vectors import OwnVectors
 from passes.pruning.dependencies import analyse
 from passes.remark import Remark
 from passes.training.loss_curve import LossCurve, LossPoint
@@ -54,7 +55,6 @@ def train_quantized(
     recordings: Sequence[Recording],
     options: QatOptions,
     on_step: Callable[[LossPoint], None] | None = None,
-    subnetworks: Sequence[Subnetwork] = (),
 ) -> LossCurve:
     """Trains a quantised program; its graphs get the new codes, weights and scales in place.
 
@@ -64,22 +64,57 @@ def train_quantized(
         recordings: Requests that the float program answered.
         options: How long and how fast.
         on_step: Called after each step.
-        subnetworks: From `plan_subnetworks`, the largest first; none where the full network is all there is.
 
     Returns:
-        Losses of `distillation_losses`; with sub-networks their mean over the networks of a step.
+        Losses of `distillation_losses`.
 
     Raises:
         TrainingError: There are no recordings, or training diverged.
         PassError: An operator has no rule.
     """
-    module, loss = _module_and_loss(program, options, subnetworks)
-    restore_master_weights(module, weights)
-    scales = RelativeScales(program, module) if options.learn_scales else None
-    update = None if scales is None else scales.update
-    curve = train_on_recordings(module, loss, recordings, options, on_step, update)
-    write_back_program(program, module)
-    return curve
+    module = TorchProgram(program, learn_scales=options.learn_scales)
+
+    def loss(batch: Sequence[Recording]) -> dict[str, Tensor]:
+        return distillation_losses(replay(module, batch))
+
+    return _train(program, module, module, loss, weights, recordings, options, on_step)
+
+
+def train_quantized_subnetworks(
+    program: Program,
+    weights: FloatWeights,
+    subnetworks: Sequence[Subnetwork],
+    recordings: Sequence[Recording],
+    options: QatOptions,
+    on_step: Callable[[LossPoint], None] | None = None,
+) -> tuple[LossCurve, list[Subnetwork]]:
+    """Trains a quantised program together with its nested sub-networks; see `train_quantized`.
+
+    Args:
+        program: With ordered channels; it gets the new codes, weights and scales in place.
+        weights: From `float_weights`, before it was quantised.
+        subnetworks: From `train_elastic` or `plan_subnetworks`, the largest first.
+        recordings: Requests that the float program answered.
+        options: How long and how fast.
+        on_step: Called after each step.
+
+    Returns:
+        Losses of `sandwich_losses`, and the sub-networks with their own vectors trained further.
+
+    Raises:
+        TrainingError: There are no recordings, or training diverged.
+        PassError: An operator has no rule.
+    """
+    dependencies = analyse(program)
+    elastic = ElasticProgram(program, dependencies, options.learn_scales)
+    vectors = OwnVectors(program, elastic.program, dependencies, subnetworks)
+
+    def loss(batch: Sequence[Recording]) -> dict[str, Tensor]:
+        return sandwich_losses(elastic, vectors, subnetworks, batch)
+
+    trained = nn.ModuleList([elastic.program, vectors])
+    curve = _train(program, elastic.program, trained, loss, weights, recordings, options, on_step)
+    return curve, vectors.given_to(subnetworks)
 
 
 def qat_remark(curve: LossCurve, options: QatOptions, subnetworks: Sequence[Subnetwork] = ()) -> Remark:
@@ -89,12 +124,20 @@ def qat_remark(curve: LossCurve, options: QatOptions, subnetworks: Sequence[Subn
     return training_remark("Qat", curve, options, why)
 
 
-def _module_and_loss(
-    program: Program, options: QatOptions, subnetworks: Sequence[Subnetwork]
-) -> tuple[TorchProgram, Callable[[Sequence[Recording]], dict[str, Tensor]]]:
-    """Returns what is trained, and its loss; the modules of sub-networks are those of the full network."""
-    if subnetworks:
-        elastic = ElasticProgram(program, analyse(program), options.learn_scales)
-        return elastic.program, lambda batch: sandwich_losses(elastic, subnetworks, batch)
-    module = TorchProgram(program, learn_scales=options.learn_scales)
-    return module, lambda batch: distillation_losses(replay(module, batch))
+def _train(
+    program: Program,
+    module: TorchProgram,
+    trained: nn.Module,
+    loss: Callable[[Sequence[Recording]], Mapping[str, Tensor]],
+    weights: FloatWeights,
+    recordings: Sequence[Recording],
+    options: QatOptions,
+    on_step: Callable[[LossPoint], None] | None,
+) -> LossCurve:
+    """Trains what holds the modules of a quantised program, from its float weights, and writes these back."""
+    restore_master_weights(module, weights)
+    scales = RelativeScales(program, module) if options.learn_scales else None
+    update = None if scales is None else scales.update
+    curve = train_on_recordings(trained, loss, recordings, options, on_step, update)
+    write_back_program(program, module)
+    return curve

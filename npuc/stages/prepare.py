@@ -47,7 +47,7 @@ from npuc.stages.training_data import training_data_digests
 from npuc.training_curves import SUBNETWORKS, write_curve
 from npuc.version import tool_versions
 from npuc.weights_file import large_initializers, write_weights
-from passes.elastic import lay_out
+from passes.elastic import Subnetwork, lay_out
 from passes.remark import Remark
 
 VERIFICATION_REQUESTS = 2
@@ -166,24 +166,25 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     checkpoints = _training_folder(job)
     observed = observe_program(job, dump, checkpoints)
     program, remarks = observed.program, observed.remarks
+    subnetworks = observed.pruned.subnetworks if observed.pruned is not None else ()
     qat = _qat_stage(job, program)
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
         quantized = quantize_program(program, job.recipe, observed.feeds, advance, dump)
     for name, entries in quantized.remarks.items():
         remarks.setdefault(name, []).extend(entries)
     if qat is not None:
-        subnetworks = observed.pruned.subnetworks if observed.pruned is not None else ()
-        remarks["qat"] = qat.train(program, folder, checkpoints, subnetworks)
+        remark, subnetworks = qat.train(program, folder, checkpoints, subnetworks)
+        remarks["qat"] = [remark]
     if observed.student is not None:
         remarks["student"] = [student_remark(observed.student.record)]
         copy_student_curve(observed.student, folder)
     if observed.pruned is not None:
         remarks["subnetworks"] = list(observed.pruned.remarks)
-        lay_out(program, observed.pruned.subnetworks)
+        lay_out(program, subnetworks)
         if observed.pruned.curve is not None:
             write_curve(observed.pruned.curve, SUBNETWORKS, folder)
     write_remarks(remarks, folder)
-    nested = _write_model(job, program, observed.pruned, folder)
+    nested = _write_model(job, program, subnetworks, folder)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return _summary(program, quantized, nested)
@@ -250,7 +251,7 @@ def _nbytes(feeds: dict[str, list[Feeds]]) -> int:
 
 
 def _write_model(
-    job: PrepareJob, program: Program, pruned: Pruned | None, folder: Path
+    job: PrepareJob, program: Program, subnetworks: Sequence[Subnetwork], folder: Path
 ) -> tuple[Nested, ...]:
     """Writes the weights, the reference graphs beside them, their samples, and the assets."""
     model_folder, assets_folder = folder / MODEL_FOLDER, folder / ASSETS_FOLDER
@@ -260,7 +261,7 @@ def _write_model(
         write_weights(program.components, model_folder, lambda nbytes: advance(1, nbytes))
     for name, component in program.components.items():
         ir.save(component.model, model_folder / f"{name}.onnx")
-    nested = write_subnetworks(program, pruned.subnetworks if pruned is not None else (), model_folder)
+    nested = write_subnetworks(program, subnetworks, model_folder)
     with job.reporter.phase("reference", 1) as advance:
         requests = draw_requests(program.requests, VERIFICATION_REQUESTS)
         samples = record_subnetwork_feeds(program, nested, requests, model_folder)

@@ -105,8 +105,9 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
     subnetworks = plan_subnetworks(dependencies, groups, loss or scores, shares, options)
     remarks += elastic_remarks(subnetworks, groups)
-    curve = _train(job, program, dependencies, subnetworks, recordings) if recordings else None
-    if curve is not None:
+    curve = None
+    if recordings:
+        curve, subnetworks = _train(job, program, dependencies, subnetworks, recordings)
         remarks.append(elastic_training_remark(curve, _training(job)))
         first, last = remarks[-1].numbers["loss_first"], remarks[-1].numbers["loss_last"]
         job.reporter.note(f"training of sub-networks: loss {first:.4g} at first, {last:.4g} at last")
@@ -203,7 +204,7 @@ def _train(
     dependencies: Dependencies,
     subnetworks: Sequence[Subnetwork],
     recordings: Sequence[Recording],
-) -> LossCurve:
+) -> tuple[LossCurve, list[Subnetwork]]:
     options = _training(job)
     with job.reporter.phase("train", options.steps) as advance:
         return train_elastic(

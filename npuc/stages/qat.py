@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from exporter.program import Program, Request
@@ -12,9 +12,10 @@ from npuc.stages.teach import teach
 from npuc.stages.training_data import manifest_requests
 from npuc.training_curves import QAT, write_curve
 from passes.elastic import Subnetwork
-from passes.qat import QatOptions, qat_remark, train_quantized
+from passes.qat import QatOptions, qat_remark, train_quantized, train_quantized_subnetworks
 from passes.remark import Remark
 from passes.training.data.augmenter import Augmenter
+from passes.training.loss_curve import LossCurve, LossPoint
 from passes.training.master_weights import FloatWeights, float_weights
 from passes.training.recording import Recording
 
@@ -50,7 +51,7 @@ class QatStage:
         folder: Path,
         checkpoints: Path | None = None,
         subnetworks: Sequence[Subnetwork] = (),
-    ) -> list[Remark]:
+    ) -> tuple[Remark, tuple[Subnetwork, ...]]:
         """Trains the program, quantised by now, in place.
 
         Args:
@@ -60,7 +61,7 @@ class QatStage:
             subnetworks: Nested in it, from the largest to the smallest; they are trained with it.
 
         Returns:
-            What training did.
+            What training did, and the sub-networks with their own vectors trained.
 
         Raises:
             PassError: Training diverged, or an operator cannot be trained.
@@ -75,19 +76,25 @@ class QatStage:
             learn_scales=settings.learn_scales,
         )
         with self._reporter.phase("train", settings.steps) as advance:
-            curve = train_quantized(
-                program,
-                self._weights,
-                self._recordings,
-                options,
-                lambda _point: advance(1, 0),
-                subnetworks,
-            )
+            curve, trained = self._train(program, options, subnetworks, lambda _point: advance(1, 0))
         write_curve(curve, QAT, folder)
         remark = qat_remark(curve, options, subnetworks)
         first, last = remark.numbers["loss_first"], remark.numbers["loss_last"]
         self._reporter.note(f"training: loss {first:.4g} at first, {last:.4g} at last")
-        return [remark]
+        return remark, tuple(trained)
+
+    def _train(
+        self,
+        program: Program,
+        options: QatOptions,
+        subnetworks: Sequence[Subnetwork],
+        on_step: Callable[[LossPoint], None],
+    ) -> tuple[LossCurve, Sequence[Subnetwork]]:
+        if subnetworks:
+            return train_quantized_subnetworks(
+                program, self._weights, subnetworks, self._recordings, options, on_step
+            )
+        return train_quantized(program, self._weights, self._recordings, options, on_step), ()
 
 
 def _requests(program: Program, settings: Qat, augmenter: Augmenter | None) -> Sequence[Request]:

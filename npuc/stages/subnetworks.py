@@ -17,6 +17,7 @@ from exporter.reference_model.splits import Split
 from exporter.sources.locate import model_path
 from npuc.power import FULL
 from npuc.stages.observe import program_runner, record_feeds
+from npuc.weights_file import append_weights
 from passes.elastic import Subnetwork, derive
 from passes.pruning.dependencies import analyse
 from passes.pruning.plan import operations
@@ -66,6 +67,8 @@ def write_subnetworks(
     result = []
     for subnetwork in subnetworks or (Subnetwork(FULL, {}, 1.0),):
         narrowed = derive(full, subnetwork) if subnetwork.widths else {}
+        if narrowed:
+            append_weights(narrowed, folder)
         for component in narrowed.values():
             ir.save(component.model, folder / f"{component.name}.onnx")
             program.components[component.name] = component

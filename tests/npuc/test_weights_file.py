@@ -7,7 +7,7 @@ import pytest
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Modality, Role
 from npuc.errors import ResourceError
-from npuc.weights_file import ALIGNMENT, WEIGHTS_NAME, write_weights
+from npuc.weights_file import ALIGNMENT, WEIGHTS_NAME, append_weights, write_weights
 
 
 def _component(name, weights):
@@ -50,6 +50,19 @@ def test_shared_weight_is_written_once_and_results_stay(tmp_path, arrays):
         after = OnnxExecutor(tmp_path / f"{name}.onnx")(feeds)
         for left, right in zip(before[name].values(), after.values(), strict=True):
             np.testing.assert_array_equal(left, right)
+
+
+def test_what_is_new_in_a_derived_graph_comes_behind_the_rest(tmp_path, arrays):
+    full = {"a": _component("a", {"shared": arrays["shared"]})}
+    before = write_weights(full, tmp_path)
+    content = (tmp_path / WEIGHTS_NAME).read_bytes()
+    derived = _component("b", {"shared": arrays["shared"], "b.only": arrays["b.only"]})
+    initializers = derived.model.graph.initializers
+    initializers["shared"].const_value = full["a"].model.graph.initializers["shared"].const_value
+    assert append_weights({"b": derived}, tmp_path) == before + arrays["b.only"].nbytes
+    assert initializers["b.only"].const_value.offset == before
+    assert (tmp_path / WEIGHTS_NAME).read_bytes() == content + arrays["b.only"].tobytes()
+    assert append_weights({"b": derived}, tmp_path) == before + arrays["b.only"].nbytes
 
 
 def test_offsets_are_aligned_and_sorted_by_name(tmp_path, arrays):

@@ -8,11 +8,9 @@ import torch
 from exporter.families.generic.runner import GenericRunner
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Modality, Program, Request, Role
-from passes.elastic import Subnetwork
+from passes.elastic import Subnetwork, narrow
 from passes.precision import Format
-from passes.pruning.cut import cut
-from passes.pruning.dependencies import analyse
-from passes.qat import QatOptions, qat_remark, train_quantized
+from passes.qat import QatOptions, qat_remark, train_quantized, train_quantized_subnetworks
 from passes.training.master_weights import float_weights, restore_master_weights
 from passes.training.program import TorchProgram
 from passes.training.recording import record
@@ -62,25 +60,23 @@ def test_training_brings_the_written_graph_closer_to_the_float_program(taught, b
     assert remark.numbers["steps"] == 60 and remark.numbers["loss_last"] < remark.numbers["loss_first"]
 
 
-def narrowed(program):
-    """The quantised program with half of its hidden channels."""
-    dependencies = analyse(program)
-    (group,) = dependencies.groups
-    cut(program, dependencies, {group.dimension: np.arange(HALF.widths[group.name])})
-    return program
+def half_loss(program, calls, subnetwork=HALF):
+    """The training loss of the quantised program with half of its hidden channels."""
+    narrow(program, subnetwork)
+    return reference_loss(program, calls)
 
 
 def test_sub_networks_are_trained_with_the_programs_quantisation(taught):
     weights, calls = taught
     options = QatOptions(steps=60, learning_rate=2e-2, batch_size=4, learn_scales=True)
-    programs = [quantized_program(Format.FLOAT16) for _ in range(2)]
-    before = reference_loss(narrowed(quantized_program(Format.FLOAT16)), calls)
-    for program, subnetworks in zip(programs, ((), (Subnetwork("full", {}, 1.0), HALF)), strict=True):
-        curve = train_quantized(program, weights, calls, options, subnetworks=subnetworks)
-        assert len(curve.points) == 60
-    assert "half" in qat_remark(curve, options, [HALF]).why
-    alone, together = (reference_loss(narrowed(program), calls) for program in programs)
-    assert together < 0.5 * min(before, alone)
+    alone, together = (quantized_program(Format.FLOAT16) for _ in range(2))
+    before = half_loss(quantized_program(Format.FLOAT16), calls)
+    train_quantized(alone, weights, calls, options)
+    subnetworks = [Subnetwork("full", {}, 1.0), HALF]
+    curve, (_, half) = train_quantized_subnetworks(together, weights, subnetworks, calls, options)
+    assert len(curve.points) == 60
+    assert "half" in qat_remark(curve, options, subnetworks).why
+    assert half_loss(together, calls, half) < 0.5 * min(before, half_loss(alone, calls))
 
 
 def test_the_same_seed_gives_the_same_bytes(taught):

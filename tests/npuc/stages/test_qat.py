@@ -15,7 +15,7 @@ def test_the_stage_trains_and_writes_its_curve(tmp_path):
     source.requests = tuple(requests(6))
     before = {name: value.const_value.numpy() for name, value in initializers(program).items()}
     stage = QatStage(source, Qat(steps=4, learning_rate=1e-2, batch_size=3, requests=5), SilentReporter())
-    (remark,) = stage.train(program, tmp_path)
+    remark, _ = stage.train(program, tmp_path)
     assert remark.numbers["steps"] == 4
     points = json.loads((tmp_path / "training" / "qat.json").read_text())
     assert [point["step"] for point in points] == [1, 2, 3, 4]

@@ -1,0 +1,85 @@
+"""Gains and biases that a sub-network has in place of the full network's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Program
+from passes.elastic import Subnetwork, derive, elastic_groups
+from passes.elastic_vectors import RATE, OwnVectors, narrowed_components
+from passes.pipeline import quantize
+from passes.precision import Format, PrecisionPolicy
+from passes.pruning.dependencies import Dependencies, analyse
+from passes.pruning.plan import PlanOptions
+from passes.training.program import TorchProgram
+
+
+@pytest.fixture
+def dependencies(bert: Program) -> Dependencies:
+    return analyse(bert)
+
+
+@pytest.fixture
+def small(dependencies: Dependencies) -> Subnetwork:
+    widths = {group.name: group.size // 2 for group in elastic_groups(dependencies, PlanOptions())}
+    return Subnetwork("small", widths, 0.5)
+
+
+def test_vectors_start_as_the_full_networks_and_learn_faster(
+    bert: Program, dependencies: Dependencies, small: Subnetwork
+) -> None:
+    module = TorchProgram(bert)
+    vectors = OwnVectors(bert, module, dependencies, [Subnetwork("full", {}, 1.0), small])
+    weights = {name: weight for name, weight in module.named_weights().items() if weight.ndim == 1}
+    own = vectors.of(small)
+    assert own.keys() == weights.keys() and len(own) > 10
+    assert all(torch.equal(own[name], weight) for name, weight in weights.items())
+    with torch.no_grad():
+        for change in vectors.changes:
+            change.fill_(0.5)
+    full, trained = vectors.given_to([Subnetwork("full", {}, 1.0), small])
+    assert full.vectors == {}
+    name = min(own)
+    expected = weights[name].detach().numpy() + 0.5 * RATE
+    np.testing.assert_allclose(trained.vectors[name], expected)
+    again = OwnVectors(bert, module, dependencies, [trained])
+    np.testing.assert_allclose(again.of(trained)[name].detach().numpy(), expected)
+
+
+def test_only_narrowed_components_have_some(qwen: Program) -> None:
+    dependencies = analyse(qwen)
+    group = next(group for group in dependencies.groups if "visual" in group.name and group.kind == "ffn")
+    seeing = Subnetwork("seeing", {group.name: 8}, 0.9)
+    assert narrowed_components(dependencies, seeing) == {"vision_encoder"}
+    own = OwnVectors(qwen, TorchProgram(qwen), dependencies, [seeing]).of(seeing)
+    assert own and all("visual" in name for name in own)
+
+
+@pytest.mark.parametrize("base", [Format.FLOAT32, Format.FLOAT16])
+def test_derived_graphs_compute_with_them(
+    bert: Program, fresh: Callable, small: Subnetwork, base: Format
+) -> None:
+    program = fresh(bert)
+    initializers = program.components["model"].model.graph.initializers
+    bias = max((name for name in initializers if name.endswith("bias")), key=str)
+    size = int(initializers[bias].shape[0])
+    quantize(program.components["model"], PrecisionPolicy(base=base, by_modality={}), {})
+    ids = np.arange(12).reshape(1, 12)
+
+    def run(subnetwork: Subnetwork) -> np.ndarray:
+        graph = derive(program, subnetwork)["model"].model
+        assert (f"{bias}.small" in graph.graph.initializers) == bool(subnetwork.vectors)
+        return next(iter(OnnxExecutor(graph)({"ids": ids}).values()))
+
+    original = np.asarray(initializers[bias].const_value.numpy(), np.float32)
+    unchanged = dataclasses.replace(small, vectors={bias: original})
+    np.testing.assert_array_equal(run(unchanged), run(small))
+    other = dataclasses.replace(small, vectors={bias: np.ones(size, np.float32)})
+    assert not np.array_equal(run(other), run(small))
+    assert bias in program.components["model"].model.graph.initializers
