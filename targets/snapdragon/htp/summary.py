@@ -65,9 +65,9 @@ class Summary:
             )
         if len(self.graphs) > 1:
             return (
-                f"{' and '.join(self.graphs)} share one context binary; the process that compiled it executed it in"
-                f" Qualcomm's HTP emulation ({version}). The emulation does not load it from its file: `npuc verify`"
-                " and `npuc run` compile the same graphs again, compare size and EPContext files, and execute that"
+                "the process that compiled the context binary shared by prefill and decode executed it in Qualcomm's"
+                f" HTP emulation ({version}). The emulation does not load it from its file: `npuc verify` and"
+                " `npuc run` compile the same graphs again, compare size and EPContext files, and execute that"
             )
         return f"the context binary runs in Qualcomm's HTP emulation ({version})"
 
