@@ -3,7 +3,8 @@
     python -m benchmarks.compile_qwen3_vl [--layers 36] [--vision-layers 24] [--folder build/qwen3_vl] [OPTION …]
 
 Every layer has its real size; with fewer layers the figures of depth can be extrapolated. Options behind these go to
-`npuc compile`, such as `--device galaxy-s25 --npu a16w8`.
+`npuc compile`, such as `--device galaxy-s25 --npu a16w8`. In front of each line that it prints stands the most memory
+taken until then, by it and the processes it started, without pages of files.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ def main() -> None:
     print(f"checkpoint      {weights.stat().st_size:,} bytes", flush=True)
     command = [sys.executable, "-m", "npuc", "compile", str(checkpoint), "-o", str(out), *options]
     start = time.perf_counter()
-    with PeakMemory() as memory:
-        status = subprocess.run(command, check=False).returncode
+    with PeakMemory() as memory, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            print(f"{memory.private / _GIB:5.2f} GiB | {line}", end="", flush=True)
+        status = process.wait()
     seconds = time.perf_counter() - start
     print(f"npuc compile    exit code {status}, {seconds:.0f} s")
     print(
-        f"memory          {memory.peak / _GIB:.2f} GiB, {memory.private / _GIB:.2f} GiB of it not backed by files"
+        f"memory          {memory.private / _GIB:.2f} GiB, with pages of files {memory.peak / _GIB:.2f} GiB"
     )
     print(f"artifact        {sum(path.stat().st_size for path in out.rglob('*') if path.is_file()):,} bytes")
     sys.exit(status)
