@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,11 @@ def _scheme(job: NpuProgramJob) -> str:
 
 
 def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Advance) -> dict[str, Any]:
-    derived = _derive(job)
     destination = building / NPU_FOLDER
     destination.mkdir()
-    write_weights({name: entry.component for name, entry in derived.items()}, destination)
+    with tempfile.TemporaryDirectory(prefix=".float-", dir=building) as name:
+        derived = _derive(job, Path(name))
+        write_weights({name: entry.component for name, entry in derived.items()}, destination)
     samples = load_samples(model_folder)
     summary = {}
     for name, entry in derived.items():
@@ -150,11 +152,11 @@ def _with_cast(executor: Executor, component: Component) -> Executor:
     return lambda feeds: executor(cast_feeds(feeds, component.inputs))
 
 
-def _derive(job: NpuProgramJob) -> dict[str, _Derived]:
+def _derive(job: NpuProgramJob, folder: Path) -> dict[str, _Derived]:
     components = job.prepared.program.components
     if all(is_quantised(component.model) for component in components.values()):
         return {name: _as_it_is(component) for name, component in components.items()}
-    return _float16(job) if _scheme(job) == "float16" else _requantised(job)
+    return _float16(job) if _scheme(job) == "float16" else _requantised(job, folder)
 
 
 def _as_it_is(prepared: Component) -> _Derived:
@@ -173,9 +175,9 @@ def _float16(job: NpuProgramJob) -> dict[str, _Derived]:
     return derived
 
 
-def _requantised(job: NpuProgramJob) -> dict[str, _Derived]:
+def _requantised(job: NpuProgramJob, folder: Path) -> dict[str, _Derived]:
     """Starts from the float program: rounding to FP8 first would only add its error."""
-    observed = observe_program(job.source, IrDump(None))
+    observed = observe_program(job.source, IrDump(None), folder)
     return {
         name: _requantised_component(job, component, observed.feeds[name])
         for name, component in observed.program.components.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -162,9 +163,14 @@ def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], dict[str, Any
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix=".float-", dir=folder) as name:
+        return _build_from(job, Path(name), folder)
+
+
+def _build_from(job: PrepareJob, float_folder: Path, folder: Path) -> dict[str, Any]:
     dump = IrDump(job.dump_folder)
     checkpoints = _training_folder(job)
-    observed = observe_program(job, dump, checkpoints)
+    observed = observe_program(job, dump, float_folder, checkpoints)
     program, remarks = observed.program, observed.remarks
     subnetworks = observed.pruned.subnetworks if observed.pruned is not None else ()
     qat = _qat_stage(job, program)
@@ -190,12 +196,13 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
     return _summary(program, quantized, nested)
 
 
-def observe_program(job: PrepareJob, dump: IrDump, checkpoints: Path | None = None) -> Observed:
+def observe_program(job: PrepareJob, dump: IrDump, folder: Path, checkpoints: Path | None = None) -> Observed:
     """Captures and normalises a model and runs its calibration requests.
 
     Args:
         job: What to prepare.
         dump: Is shown the graph after each pass.
+        folder: Existing; keeps the float weights, which the program is bound to, for as long as it is used.
         checkpoints: Where training of sub-networks keeps what it needs to go on after an interruption, or None.
 
     Raises:
@@ -207,6 +214,7 @@ def observe_program(job: PrepareJob, dump: IrDump, checkpoints: Path | None = No
         advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
     with job.reporter.phase("normalize", len(program.components)) as advance:
         remarks = normalize_program(program, advance, dump)
+    _store(job, program, folder / "captured")
     feeds, pruned = _observe(job, program), None
     if job.recipe.prune is not None:
         pruned = prune_program(
@@ -216,8 +224,20 @@ def observe_program(job: PrepareJob, dump: IrDump, checkpoints: Path | None = No
             program,
             feeds,
         )
+        _store(job, program, folder / "trained")
+        shutil.rmtree(folder / "captured")
         feeds = _observe(job, program)
     return Observed(program, feeds, remarks, student, pruned)
+
+
+def _store(job: PrepareJob, program: Program, folder: Path) -> None:
+    """Writes float weights once and binds the program to them.
+
+    Executors then read them where they lie, however many there are, instead of computing a copy each.
+    """
+    folder.mkdir()
+    with job.reporter.phase("store", len(large_initializers(program.components))) as advance:
+        write_weights(program.components, folder, lambda nbytes: advance(1, nbytes))
 
 
 def _qat_stage(job: PrepareJob, program: Program) -> QatStage | None:
