@@ -13,6 +13,7 @@ from npuc.recipe import Recipe
 from npuc.stages.check import CheckJob, check_binaries
 from npuc.stages.describe import Built, write_description
 from npuc.stages.device_files import write_device_files
+from npuc.stages.float_program import drop_float_program
 from npuc.stages.lower import LowerJob, lower_plan
 from npuc.stages.prepare import PrepareJob, prepare
 from npuc.stages.scheme import Choice, choose_scheme
@@ -68,6 +69,7 @@ def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folde
     prepared = prepare(source, folder)
     specialization = SpecializeJob(source, prepared, job.device, accelerator, choice, processors.chips)
     plan = specialize(specialization, folder)
+    drop_float_program(folder)
     require_cpu_code_runs(plan, job.recipe, job.device)
     with job.reporter.phase("lower", len(plan.segments)) as advance:
         lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)

@@ -21,7 +21,7 @@ from passes.elastic_vectors import OwnVectors
 from passes.pruning.dependencies import analyse
 from passes.remark import Remark
 from passes.training.loss_curve import LossCurve, LossPoint
-from passes.training.master_weights import FloatWeights, restore_master_weights
+from passes.training.master_weights import FloatWeights, restore_master_weights, write_master_weights
 from passes.training.program import TorchProgram
 from passes.training.recording import Recording
 from passes.training.relative_scales import RelativeScales
@@ -55,6 +55,7 @@ def train_quantized(
     recordings: Sequence[Recording],
     options: QatOptions,
     on_step: Callable[[LossPoint], None] | None = None,
+    master: Program | None = None,
 ) -> LossCurve:
     """Trains a quantised program; its graphs get the new codes, weights and scales in place.
 
@@ -64,6 +65,7 @@ def train_quantized(
         recordings: Requests that the float program answered.
         options: How long and how fast.
         on_step: Called after each step.
+        master: The float program, where it is to get the trained weights as they are before rounding, in place.
 
     Returns:
         Losses of `distillation_losses`.
@@ -77,7 +79,10 @@ def train_quantized(
     def loss(batch: Sequence[Recording]) -> dict[str, Tensor]:
         return distillation_losses(replay(module, batch))
 
-    return _train(program, module, module, loss, weights, recordings, options, on_step)
+    curve = _train(program, module, module, loss, weights, recordings, options, on_step)
+    if master is not None:
+        write_master_weights(module, master)
+    return curve
 
 
 def train_quantized_subnetworks(
@@ -87,6 +92,7 @@ def train_quantized_subnetworks(
     recordings: Sequence[Recording],
     options: QatOptions,
     on_step: Callable[[LossPoint], None] | None = None,
+    master: Program | None = None,
 ) -> tuple[LossCurve, list[Subnetwork]]:
     """Trains a quantised program together with its nested sub-networks; see `train_quantized`.
 
@@ -97,6 +103,7 @@ def train_quantized_subnetworks(
         recordings: Requests that the float program answered.
         options: How long and how fast.
         on_step: Called after each step.
+        master: The float program, where it is to get the trained weights as they are before rounding, in place.
 
     Returns:
         Losses of `sandwich_losses`, and the sub-networks with their own vectors trained further.
@@ -114,6 +121,8 @@ def train_quantized_subnetworks(
 
     trained = nn.ModuleList([elastic.program, vectors])
     curve = _train(program, elastic.program, trained, loss, weights, recordings, options, on_step)
+    if master is not None:
+        write_master_weights(elastic.program, master)
     return curve, vectors.given_to(subnetworks)
 
 

@@ -21,6 +21,7 @@ from npuc.manifest import NpuRecord
 from npuc.progress import Advance
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds
+from npuc.stages.float_program import FloatProgram, load_float_program
 from npuc.stages.prepare import Prepared, PrepareJob, observe_program, prepare_key
 from npuc.stages.remarks import write_remarks
 from npuc.stages.scheme import Choice
@@ -84,7 +85,7 @@ def npu_program(job: NpuProgramJob, folder: Path) -> NpuProgram:
 
     Args:
         job: What to derive.
-        folder: Of the artifact; `model/` is filled.
+        folder: Of the artifact; `model/` is filled, and the float program lies there where it was trained.
     """
     names = list(job.prepared.program.components)
     with job.source.reporter.phase("specialize", len(names)) as advance:
@@ -125,7 +126,7 @@ def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Adva
     destination = building / NPU_FOLDER
     destination.mkdir()
     with tempfile.TemporaryDirectory(prefix=".float-", dir=building) as name:
-        derived = _derive(job, Path(name))
+        derived = _derive(job, model_folder.parent, Path(name))
         write_weights({name: entry.component for name, entry in derived.items()}, destination)
     samples = load_samples(model_folder)
     summary = {}
@@ -152,11 +153,11 @@ def _with_cast(executor: Executor, component: Component) -> Executor:
     return lambda feeds: executor(cast_feeds(feeds, component.inputs))
 
 
-def _derive(job: NpuProgramJob, folder: Path) -> dict[str, _Derived]:
+def _derive(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, _Derived]:
     components = job.prepared.program.components
     if all(is_quantised(component.model) for component in components.values()):
         return {name: _as_it_is(component) for name, component in components.items()}
-    return _float16(job) if _scheme(job) == "float16" else _requantised(job, folder)
+    return _float16(job) if _scheme(job) == "float16" else _requantised(job, artifact, folder)
 
 
 def _as_it_is(prepared: Component) -> _Derived:
@@ -175,12 +176,15 @@ def _float16(job: NpuProgramJob) -> dict[str, _Derived]:
     return derived
 
 
-def _requantised(job: NpuProgramJob, folder: Path) -> dict[str, _Derived]:
+def _requantised(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, _Derived]:
     """Starts from the float program: rounding to FP8 first would only add its error."""
-    observed = observe_program(job.source, IrDump(None), folder)
+    source = load_float_program(job.prepared.program.components.values(), artifact)
+    if source is None:  # nothing was trained: capturing the model again gives the same
+        observed = observe_program(job.source, IrDump(None), folder)
+        source = FloatProgram(observed.program.components, observed.feeds)
     return {
-        name: _requantised_component(job, component, observed.feeds[name])
-        for name, component in observed.program.components.items()
+        name: _requantised_component(job, component, source.feeds[name])
+        for name, component in source.components.items()
     }
 
 

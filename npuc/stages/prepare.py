@@ -37,6 +37,7 @@ from npuc.stages.distill import (
     distill_model,
     student_remark,
 )
+from npuc.stages.float_program import copy_graphs, keep_float_program
 from npuc.stages.normalize import normalize_program
 from npuc.stages.observe import draw_requests, record_feeds
 from npuc.stages.prune import Pruned, PruneJob, prune_program
@@ -114,6 +115,8 @@ class Prepared:
 def prepare(job: PrepareJob, folder: Path) -> Prepared:
     """Fills `folder` and returns what was prepared.
 
+    Where something was trained, the float program lies there too, until `drop_float_program`.
+
     Args:
         job: What to prepare.
         folder: Of the artifact.
@@ -146,11 +149,14 @@ def prepare_key(job: PrepareJob) -> str | None:
 
 def _training_folder(job: PrepareJob) -> Path | None:
     """Returns where unfinished training is kept; None where nothing is trained, or the model cannot be recognised."""
-    trains = job.recipe.qat is not None or job.recipe.prune is not None
-    identity = source_identity(job.model) if trains else None
+    identity = source_identity(job.model) if _trains(job.recipe) else None
     if identity is None:
         return None
     return job.cache.work_folder(content_key("train", identity, *_decisive(job)))
+
+
+def _trains(recipe: Recipe) -> bool:
+    return recipe.qat is not None or recipe.prune is not None
 
 
 def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], dict[str, Any], str]:
@@ -173,13 +179,14 @@ def _build_from(job: PrepareJob, float_folder: Path, folder: Path) -> dict[str, 
     observed = observe_program(job, dump, float_folder, checkpoints)
     program, remarks = observed.program, observed.remarks
     subnetworks = observed.pruned.subnetworks if observed.pruned is not None else ()
+    master = copy_graphs(program) if _trains(job.recipe) else None  # quantising changes the graphs in place
     qat = _qat_stage(job, program)
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
         quantized = quantize_program(program, job.recipe, observed.feeds, advance, dump)
     for name, entries in quantized.remarks.items():
         remarks.setdefault(name, []).extend(entries)
     if qat is not None:
-        remark, subnetworks = qat.train(program, folder, checkpoints, subnetworks)
+        remark, subnetworks = qat.train(program, folder, checkpoints, subnetworks, master)
         remarks["qat"] = [remark]
     if observed.student is not None:
         remarks["student"] = [student_remark(observed.student.record)]
@@ -191,6 +198,9 @@ def _build_from(job: PrepareJob, float_folder: Path, folder: Path) -> dict[str, 
             write_curve(observed.pruned.curve, SUBNETWORKS, folder)
     write_remarks(remarks, folder)
     nested = _write_model(job, program, subnetworks, folder)
+    if master is not None:
+        requests = draw_requests(program.requests, job.recipe.calibration.samples)
+        keep_float_program(master, subnetworks, requests, folder)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return _summary(program, quantized, nested)

@@ -51,6 +51,7 @@ class QatStage:
         folder: Path,
         checkpoints: Path | None = None,
         subnetworks: Sequence[Subnetwork] = (),
+        master: Program | None = None,
     ) -> tuple[Remark, tuple[Subnetwork, ...]]:
         """Trains the program, quantised by now, in place.
 
@@ -59,6 +60,7 @@ class QatStage:
             folder: Of the artifact; the loss curve goes to its `training/`.
             checkpoints: Where training keeps what it needs to go on after an interruption, or None.
             subnetworks: Nested in it, from the largest to the smallest; they are trained with it.
+            master: The float program, to be given the trained weights as they are before rounding, in place.
 
         Returns:
             What training did, and the sub-networks with their own vectors trained.
@@ -76,7 +78,7 @@ class QatStage:
             learn_scales=settings.learn_scales,
         )
         with self._reporter.phase("train", settings.steps) as advance:
-            curve, trained = self._train(program, options, subnetworks, lambda _point: advance(1, 0))
+            curve, trained = self._train(program, options, subnetworks, lambda _point: advance(1, 0), master)
         write_curve(curve, QAT, folder)
         remark = qat_remark(curve, options, subnetworks)
         first, last = remark.numbers["loss_first"], remark.numbers["loss_last"]
@@ -89,12 +91,14 @@ class QatStage:
         options: QatOptions,
         subnetworks: Sequence[Subnetwork],
         on_step: Callable[[LossPoint], None],
+        master: Program | None,
     ) -> tuple[LossCurve, Sequence[Subnetwork]]:
         if subnetworks:
             return train_quantized_subnetworks(
-                program, self._weights, subnetworks, self._recordings, options, on_step
+                program, self._weights, subnetworks, self._recordings, options, on_step, master
             )
-        return train_quantized(program, self._weights, self._recordings, options, on_step), ()
+        curve = train_quantized(program, self._weights, self._recordings, options, on_step, master)
+        return curve, ()
 
 
 def _requests(program: Program, settings: Qat, augmenter: Augmenter | None) -> Sequence[Request]:

@@ -67,7 +67,7 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     Raises:
         CoverageError: A node runs nowhere.
     """
-    accelerator, choice = job.accelerator, _choice(job)
+    accelerator, choice = job.accelerator, job.choice
     components = job.prepared.program.components
     if accelerator is None or choice.scheme is None:
         return Plan({name: _on_cpu(job, component) for name, component in components.items()}, choice.notes)
@@ -81,23 +81,6 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     ends = _cuts(job, program, coverages)
     plans = {name: _plan(job, program, coverages[name], ends, folder) for name in components}
     return Plan(plans, choice.notes, accelerator.versions(), job.chips)
-
-
-def _choice(job: SpecializeJob) -> Choice:
-    """Integer formats start from the captured float program, which has no sub-networks and no fine-tuned weights.
-
-    Where there are any, the CPU runs everything.
-    """
-    scheme, lost = job.choice.scheme, ""
-    if len(job.prepared.subnetworks) > 1:
-        lost = "sub-networks"
-    elif job.source.recipe.qat is not None:
-        lost = "fine-tuned weights"
-    if not lost or scheme in (None, "float16"):
-        return job.choice
-    note = f"{lost} run on the CPU: on this NPU they would need {scheme}, which npuc cannot do yet"
-    job.source.reporter.note(note)
-    return Choice(None, note, (*job.choice.notes, note))
 
 
 def _summary(coverage: Coverage) -> str:

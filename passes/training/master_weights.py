@@ -1,4 +1,4 @@
-"""Starts training from the float weights a program had before it was quantised."""
+"""Between a quantised program in training and the float weights it was made from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from exporter.lazy_tensor import static_shape
 from exporter.program import Program
-from passes.training.element_types import FLOATS, to_carrier
+from passes.training.element_types import FLOATS, from_carrier, to_carrier
 from passes.training.program import TorchProgram
 
 FloatWeights = Mapping[str, ir.TensorProtocol]
@@ -42,16 +42,43 @@ def restore_master_weights(module: TorchProgram, weights: FloatWeights) -> int:
     """
     restored = 0
     for name, parameter in module.named_weights().items():
-        tensor = _source(name, weights) if not name.endswith(".scale") else None
-        if tensor is None or static_shape(tensor) != tuple(parameter.shape):
+        source = _source_name(name, weights) if not name.endswith(".scale") else None
+        if source is None or static_shape(weights[source]) != tuple(parameter.shape):
             continue
         with torch.no_grad():
-            parameter.copy_(to_carrier(np.asarray(tensor.numpy()), parameter.dtype))
+            parameter.copy_(to_carrier(np.asarray(weights[source].numpy()), parameter.dtype))
         restored += 1
     return restored
 
 
-def _source(name: str, weights: FloatWeights) -> ir.TensorProtocol | None:
+def write_master_weights(module: TorchProgram, program: Program) -> int:
+    """Gives a float program the weights that its quantised form has learned, before their rounding, in place.
+
+    Parameters are matched as `restore_master_weights` does.
+
+    Args:
+        module: Of the quantised program, trained.
+        program: The float program that it was made from; its graphs keep their element types.
+
+    Returns:
+        How many initializers were given theirs.
+    """
+    weights = float_weights(program)
+    learned = {}
+    for name, parameter in module.named_weights().items():
+        source = _source_name(name, weights) if not name.endswith(".scale") else None
+        if source is None or static_shape(weights[source]) != tuple(parameter.shape):
+            continue
+        dtype = weights[source].dtype
+        learned[source] = ir.tensor(from_carrier(parameter.detach().cpu(), dtype), dtype=dtype, name=source)
+    for component in program.components.values():
+        initializers = component.model.graph.initializers
+        for name in learned.keys() & initializers.keys():
+            initializers[name].const_value = learned[name]
+    return len(learned)
+
+
+def _source_name(name: str, weights: FloatWeights) -> str | None:
     while name not in weights and "." in name:
         name = name.rpartition(".")[0]
-    return weights.get(name)
+    return name if name in weights else None

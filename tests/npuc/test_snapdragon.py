@@ -194,14 +194,31 @@ def test_a_format_the_npu_lacks_is_refused(npuc, model, cache, tmp_path, device,
     assert text in result.err
 
 
-def test_fine_tuned_weights_are_not_dropped_for_an_integer_format(model, cache, monkeypatch, tmp_path):
+def test_an_integer_format_is_made_from_the_fine_tuned_weights(model, cache, monkeypatch, tmp_path):
+    """They differ from those of the source, and the compile that takes them from the cache gives the same bytes."""
     install_fake_tool(monkeypatch, cache)
-    out = tmp_path / "out"
-    options = ("--npu", "a16w8", "--qat", "steps=1,batch_size=1,requests=1", "--quiet")
-    assert run(["compile", str(model), "--device", "galaxy-s25", "-o", str(out), *options]) == 0
-    manifest = Artifact(out).manifest
-    assert {segment.processor for part in manifest.components for segment in part.segments} == {"cpu"}
-    assert any("fine-tuned weights run on the CPU" in note for note in manifest.notes)
+    qat = "steps=2,batch_size=1,requests=1,learning_rate=0.05"
+    weights = []
+    for index, options in enumerate(((), ("--qat", qat), ("--qat", qat))):
+        out = tmp_path / f"out{index}"
+        command = (
+            "compile",
+            str(model),
+            "--device",
+            "galaxy-s25",
+            "--npu",
+            "a16w8",
+            "-o",
+            str(out),
+            "--quiet",
+        )
+        assert run([*command, *options]) == 0
+        (component,) = Artifact(out).manifest.components
+        assert {segment.processor for segment in component.segments} == {"htp"}
+        assert component.npu.scheme == "a16w8"
+        assert not (out / "float").exists()
+        weights.append((out / "npu" / "weights.bin").read_bytes())
+    assert weights[0] != weights[1] == weights[2]
 
 
 def test_coverage_needs_no_tool(npuc, model, cache):

@@ -126,6 +126,21 @@ def test_master_weights_are_the_float_weights(taught):
             assert np.array_equal(parameter.detach().numpy(), original)
 
 
+def test_the_float_program_gets_the_trained_weights_before_their_rounding(taught):
+    weights, calls = taught
+    program, master = quantized_program(), float_program()
+    options = QatOptions(steps=5, learning_rate=2e-4, batch_size=4)
+    train_quantized(program, weights, calls, options, master=master)
+    codes = program.components[ONLY].model.graph.initializers
+    for name, value in master.components[ONLY].model.graph.initializers.items():
+        learned = value.const_value.numpy()
+        rounded = codes[f"{name}.e5m2"].const_value.numpy().astype(np.float32)
+        scale = codes[f"{name}.e5m2.scale"].const_value.numpy()
+        assert learned.dtype == np.float32 and not np.array_equal(learned, weights[name].numpy())
+        # two bits of mantissa; the small learning rate keeps weights within the range of their codes
+        np.testing.assert_allclose(rounded * scale, learned, rtol=0.126, atol=1e-4 * float(scale.max()))
+
+
 def test_every_weight_learns_whether_rows_run_together_or_apart(taught):
     _, calls = taught
     gradients = []
