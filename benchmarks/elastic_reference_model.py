@@ -76,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, help="default: the recipe's")
     parser.add_argument("--requests", type=int, help="default: the recipe's")
     parser.add_argument("--allocation", choices=("measured", "importance"), help="default: the recipe's")
+    parser.add_argument("--keep-full", action=argparse.BooleanOptionalAction, help="default: the recipe's")
     parser.add_argument(
         "--no-before", dest="before", action="store_false", help="skip the rows without training"
     )
@@ -88,7 +89,10 @@ def _settings(arguments: argparse.Namespace, seed: int) -> Prune:
     recipe = tier_recipe("mid").prune
     if recipe is None:
         raise SystemExit("the tier mid has no section [prune]")
-    given = {name: getattr(arguments, name) for name in ("steps", "learning_rate", "requests", "allocation")}
+    given = {
+        name: getattr(arguments, name)
+        for name in ("steps", "learning_rate", "requests", "allocation", "keep_full")
+    }
     return recipe.model_copy(update={"seed": seed} | {k: v for k, v in given.items() if v is not None})
 
 

@@ -138,6 +138,11 @@ class Prune(_Section):
     keep_cache: bool = Field(
         True, description="Leave key/value heads alone, so that a switch keeps the KV cache valid."
     )
+    keep_full: bool = Field(
+        False,
+        description="Leave the full network exactly as it is: sub-networks learn gains and biases of their own, and no "
+        "shared weight changes.",
+    )
     least_width: float = Field(
         0.125, gt=0, le=1, description="Share of a layer's channels that the smallest sub-network keeps."
     )

@@ -43,11 +43,17 @@ FULL_WEIGHT = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class ElasticOptions(RecordedTraining):
-    """How long and how fast to train."""
+    """How long and how fast to train.
+
+    Attributes:
+        keep_full: Leave the shared weights, and with them the full network, as they are: sub-networks learn their own
+            vectors alone.
+    """
 
     steps: int = 200
     learning_rate: float = 1e-3
     batch_size: int = 16
+    keep_full: bool = False
 
 
 class ElasticProgram(nn.Module):
@@ -145,7 +151,7 @@ def train_elastic(
         dependencies: Of that program.
         subnetworks: From `plan_subnetworks`, the largest first.
         recordings: Requests that the program answered before training.
-        options: How long and how fast.
+        options: How long and how fast, and whether the full network stays as it is.
         on_step: Called after each step.
 
     Returns:
@@ -157,14 +163,18 @@ def train_elastic(
     """
     module = ElasticProgram(program, dependencies)
     vectors = OwnVectors(program, module.program, dependencies, subnetworks)
+    networks = [network for network in subnetworks if network.widths or not options.keep_full]
+    if options.keep_full:
+        module.program.requires_grad_(False)
     curve = train_on_recordings(
         nn.ModuleList([module.program, vectors]),
-        lambda batch: sandwich_losses(module, vectors, subnetworks, batch),
+        lambda batch: sandwich_losses(module, vectors, networks, batch),
         recordings,
         options,
         on_step,
     )
-    write_back_program(program, module.program)
+    if not options.keep_full:
+        write_back_program(program, module.program)
     return curve, vectors.given_to(subnetworks)
 
 
@@ -174,7 +184,7 @@ def sandwich_losses(
     subnetworks: Sequence[Subnetwork],
     batch: Sequence[Recording],
 ) -> dict[str, Tensor]:
-    """Compares the full network, the smallest one and one in between with what was recorded.
+    """Compares the full network, if it is among them, the smallest one and one in between with what was recorded.
 
     Args:
         module: Computes any of them.
@@ -196,12 +206,14 @@ def sandwich_losses(
 
 def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark:
     """States what training did: mean losses of its first and of its last tenth."""
-    why = "full and narrowed networks trained together towards the answers of the full one"
+    trained = "gains and biases of narrowed networks" if options.keep_full else "full and narrowed networks"
+    why = f"{trained} trained together towards the answers of the full one"
     return training_remark("ElasticTraining", curve, options, why)
 
 
 def _sandwich(subnetworks: Sequence[Subnetwork]) -> list[Subnetwork]:
-    """Returns the full network, the smallest one, and one of those in between, if there are any."""
+    """Returns the full network, the smallest one, and one of those in between, those that there are."""
+    full = [subnetwork for subnetwork in subnetworks if not subnetwork.widths]
     narrow = [subnetwork for subnetwork in subnetworks if subnetwork.widths]
     pick = int(torch.randint(0, len(narrow) - 1, ())) if len(narrow) > 1 else 0
-    return [Subnetwork("full", {}, 1.0), *narrow[:-1][pick : pick + 1], *narrow[-1:]]
+    return [*full, *narrow[:-1][pick : pick + 1], *narrow[-1:]]

@@ -106,7 +106,7 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     subnetworks = plan_subnetworks(dependencies, groups, loss or scores, shares, options)
     remarks += elastic_remarks(subnetworks, groups)
     curve = None
-    if recordings:
+    if recordings and any(subnetwork.widths for subnetwork in subnetworks):
         curve, subnetworks = _train(job, program, dependencies, subnetworks, recordings)
         remarks.append(elastic_training_remark(curve, _training(job)))
         first, last = remarks[-1].numbers["loss_first"], remarks[-1].numbers["loss_last"]
@@ -194,6 +194,7 @@ def _training(job: PruneJob) -> ElasticOptions:
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
         seed=settings.seed,
+        keep_full=settings.keep_full,
         checkpoints=None if job.checkpoints is None else job.checkpoints / SUBNETWORKS,
     )
 

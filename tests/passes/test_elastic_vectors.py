@@ -12,12 +12,14 @@ import torch
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Program
 from passes.elastic import Subnetwork, derive, elastic_groups
+from passes.elastic_training import ElasticOptions, elastic_training_remark, train_elastic
 from passes.elastic_vectors import RATE, OwnVectors, narrowed_components
 from passes.pipeline import quantize
 from passes.precision import Format, PrecisionPolicy
 from passes.pruning.dependencies import Dependencies, analyse
 from passes.pruning.plan import PlanOptions
 from passes.training.program import TorchProgram
+from passes.training.recording import Call
 
 
 @pytest.fixture
@@ -83,3 +85,23 @@ def test_derived_graphs_compute_with_them(
     other = dataclasses.replace(small, vectors={bias: np.ones(size, np.float32)})
     assert not np.array_equal(run(other), run(small))
     assert bias in program.components["model"].model.graph.initializers
+
+
+def test_a_kept_full_network_is_the_same_bytes(bert: Program, fresh: Callable, small: Subnetwork) -> None:
+    program = fresh(bert)
+    executor = OnnxExecutor(program.components["model"].model)
+    rng = np.random.default_rng(0)
+    feeds = [{"ids": rng.integers(0, 50, (1, 12))} for _ in range(8)]
+    made = [(Call("model", feed, executor(feed), {}),) for feed in feeds]
+    before = weights_of(program)
+    options = ElasticOptions(steps=20, learning_rate=1e-3, batch_size=4, keep_full=True)
+    subnetworks = [Subnetwork("full", {}, 1.0), small]
+    curve, (full, trained) = train_elastic(program, analyse(program), subnetworks, made, options)
+    assert weights_of(program) == before and full == subnetworks[0]
+    assert trained.vectors and curve.mean(18, 20) < 0.9 * curve.mean(1, 3)
+    assert "gains and biases of narrowed networks" in elastic_training_remark(curve, options).why
+
+
+def weights_of(program: Program) -> dict[str, bytes]:
+    initializers = program.components["model"].model.graph.initializers
+    return {name: value.const_value.tobytes() for name, value in initializers.items() if value.const_value}
