@@ -14,6 +14,7 @@ from npuc.stages.scheme import choose_scheme
 from npuc.stages.several_devices import choose_processors
 from targets.coverage import Coverage
 from targets.device import Device
+from targets.placement import place_component
 from targets.registry import find_target
 
 
@@ -33,12 +34,15 @@ def model_coverage(
         DiagnosticError: The model, recipe or device does not allow it.
     """
     target = find_target(device.target)
-    accelerator = choose_processors(recipe, device).accelerator
-    choice = choose_scheme(recipe, accelerator, device, needs_tool=False)
+    processors = choose_processors(recipe, device, needs_tools=False)
+    choice = choose_scheme(recipe, processors.preferred, device, needs_tool=False)
     source = PrepareJob(model, recipe, None, reporter, cache)
     with tempfile.TemporaryDirectory(prefix="npuc-coverage-") as name:
         prepared = prepare(source, Path(name))
-        if accelerator is None or choice.scheme is None:
-            return [target.partition(c, device) for c in prepared.program.components.values()]
-        program = npu_program(NpuProgramJob(source, prepared, accelerator, choice), Path(name))
-        return [accelerator.partition(c, device) for c in program.components.values()]
+        components, accelerators = prepared.program.components, processors.accelerators
+        if processors.preferred is None or choice.scheme is None:
+            return [target.partition(component, device) for component in components.values()]
+        components = npu_program(
+            NpuProgramJob(source, prepared, processors.preferred, choice), Path(name)
+        ).components
+        return [place_component(c, accelerators, target.partition(c, device)) for c in components.values()]

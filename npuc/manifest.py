@@ -127,7 +127,7 @@ class NpuRecord(_Record):
     """How a component was changed for the NPU, and what that changed.
 
     Attributes:
-        processor: Which NPU.
+        processor: Which NPU; the names of all that run a part of it, the preferred one first.
         scheme: `float16`, or bits of activations and weights: `a16w8`, `a8w8`, `a16w4`.
         reason: Why this scheme.
         sqnr: The changed graph against the reference graph, over all samples and outputs, dB; None where equal.

@@ -55,7 +55,9 @@ def run_job(job: CompileJob) -> Artifact:
             reference.
     """
     processors = choose_processors(job.recipe, job.device)
-    choice = choose_scheme(job.recipe, processors.accelerator, job.device)
+    choice = choose_scheme(job.recipe, processors.preferred, job.device)
+    if choice.scheme is not None:
+        choice = dataclasses.replace(choice, notes=(*choice.notes, *processors.notes))
     for note in choice.notes:
         job.reporter.note(note)
     with atomic_folder(job.out) as folder:
@@ -64,15 +66,15 @@ def run_job(job: CompileJob) -> Artifact:
 
 
 def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folder: Path) -> None:
-    accelerator = processors.accelerator
+    accelerators = processors.accelerators
     source = PrepareJob(job.model, job.recipe, job.dump_folder, job.reporter, job.cache)
     prepared = prepare(source, folder)
-    specialization = SpecializeJob(source, prepared, job.device, accelerator, choice, processors.chips)
+    specialization = SpecializeJob(source, prepared, job.device, accelerators, choice, processors.chips)
     plan = specialize(specialization, folder)
     drop_float_program(folder)
     require_cpu_code_runs(plan, job.recipe, job.device)
     with job.reporter.phase("lower", len(plan.segments)) as advance:
-        lowered = lower_plan(LowerJob(plan, job.device, accelerator, job.cache, folder), advance)
+        lowered = lower_plan(LowerJob(plan, job.device, accelerators, job.cache, folder), advance)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
         checked = check_binaries(CheckJob(plan, lowered, job.device, folder), advance)
     networks = {network.name: network.components for network in prepared.subnetworks}

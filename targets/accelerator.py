@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
+import onnx_ir as ir
+
 from exporter.program import Component
-from targets.coverage import Coverage
+from targets.coverage import Refusal
 from targets.device import Device
 from targets.lowered import Lowered, Progress
 
@@ -20,7 +23,10 @@ class Accelerator(Protocol):
             (activation bits, weight bits); `hvx`: 8-bit integers on Hexagon's vector units.
         wide_factors: Whether it multiplies two 16-bit activations.
         exact: Whether its results equal an exact reference bit by bit (`Emulator.exact_reference`).
-        exchanges_codes: Whether integer codes, and not floats, go between its segments and the CPU's.
+        exchanges_codes: Whether integer codes, and not floats, go between its segments and others.
+        reason: Why it runs what it takes, for the coverage table.
+        least_operations: Multiply-accumulates, or values written, from which on a run that a preferred processor
+            refuses is worth a call of this one.
     """
 
     @property
@@ -48,6 +54,16 @@ class Accelerator(Protocol):
         """See the class."""
         ...
 
+    @property
+    def reason(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def least_operations(self) -> int:
+        """See the class."""
+        ...
+
     def require(self) -> None:
         """Checks that the vendor's tool is installed in the version this npuc was tested with.
 
@@ -60,8 +76,13 @@ class Accelerator(Protocol):
         """Versions of the tool, for the artifact and for cache keys."""
         ...
 
-    def partition(self, component: Component, device: Device) -> Coverage:
-        """Decides for each node of a graph in one of `schemes` where it runs, without the vendor's tool."""
+    def refusals(self, component: Component, nodes: Collection[ir.Node]) -> Mapping[ir.Node, Refusal]:
+        """Says which nodes of a graph in one of `schemes` it does not take, without the vendor's tool.
+
+        Args:
+            component: Static shapes, types inferred.
+            nodes: Those of its nodes that are asked for; what runs elsewhere need not be looked at.
+        """
         ...
 
     def lower(

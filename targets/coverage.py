@@ -25,6 +25,19 @@ class Placement(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Why a processor does not take a node.
+
+    Attributes:
+        reason: In the words of the coverage table.
+        remedy: What the user can do; empty where that is said of another node.
+    """
+
+    reason: str
+    remedy: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class NodeCoverage:
     """The decision on one node.
 
@@ -33,7 +46,7 @@ class NodeCoverage:
         op_type: Operator, with its domain unless that is ai.onnx.
         placement: Where it runs.
         reason: Why there.
-        remedy: What the user can do; empty unless refused.
+        remedy: What the user can do; empty where the preferred processor runs it.
     """
 
     node: str

@@ -42,6 +42,11 @@ def estimate(component: Component, device: Device) -> Estimate:
     return Estimate(weights, state, macs, (weights + state) / bandwidth)
 
 
+def operations(node: ir.Node) -> int:
+    """Multiply-accumulates of a matrix product or convolution, values written by any other node."""
+    return _macs(node) or sum(_elements(output) for output in node.outputs)
+
+
 def _bytes_read(value: ir.Value) -> int:
     """Bytes of an initializer a run touches: of a table that is only gathered from, one row an index."""
     tensor = value.const_value

@@ -77,8 +77,11 @@ def _border(nodes: Sequence[ir.Node], codes: bool) -> tuple[list[ir.Value], list
         if codes and node.op_type == "DequantizeLinear" and not _is_needed(node.outputs[0], inside):
             continue  # its readers have one of their own
         for value in node.inputs:
-            if value is not None and value.const_value is None and value.producer() not in inside:
-                inputs[_codes_of(value) if codes else value] = None
+            if value is None or value.producer() in inside:
+                continue
+            given = _codes_of(value) if codes else value
+            if given.const_value is None:
+                inputs[given] = None
     for value in (output for node in nodes for output in node.outputs):
         if value.is_graph_output():
             outputs[value] = None

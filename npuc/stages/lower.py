@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -19,7 +20,7 @@ from targets.accelerator import Accelerator
 from targets.device import Device
 from targets.registry import find_target
 from targets.shared_weights import SharesWeights
-from targets.target import Lowered
+from targets.target import Lowered, Target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +30,14 @@ class LowerJob:
     Attributes:
         plan: Segments; their weights are bound to the weights files.
         device: Device to lower for.
-        accelerator: Its NPU, if the plan uses one.
+        accelerators: Its NPU processors that the plan may use.
         cache: Finished segments.
         folder: Of the artifact; binaries go to `cpu/`, or the folder named as the processor.
     """
 
     plan: Plan
     device: Device
-    accelerator: Accelerator | None
+    accelerators: Sequence[Accelerator]
     cache: Cache
     folder: Path
 
@@ -75,12 +76,11 @@ def lower_plan(job: LowerJob, advance: Advance) -> LoweredPlan:
 
 def _lower_shared(job: LowerJob, weights: dict[str, str], advance: Advance) -> LoweredPlan:
     made = LoweredPlan({}, {})
-    if not isinstance(job.accelerator, SharesWeights):
-        return made
-    pairs = shared_segments(job.plan)
+    sharing = {entry.name: entry for entry in job.accelerators if isinstance(entry, SharesWeights)}
+    pairs = [pair for pair in shared_segments(job.plan) if pair[0].processor in sharing] if sharing else []
     feeds = graph_feeds(job.plan, {segment.name for pair in pairs for segment in pair}, job.folder)
     for pair in pairs:
-        shared = SharedJob(pair, job.accelerator, job.device, job.cache, job.folder)
+        shared = SharedJob(pair, sharing[pair[0].processor], job.device, job.cache, job.folder)
         keys = [_npu_key(job, segment, weights[segment.weights]) for segment in pair]
         lowered, outputs = lower_pair(shared, feeds, keys)
         made.segments.update(lowered)
@@ -91,9 +91,7 @@ def _lower_shared(job: LowerJob, weights: dict[str, str], advance: Advance) -> L
 
 
 def _lower(job: LowerJob, segment: Segment, weights_sha256: str) -> Lowered:
-    lowerer = find_target(job.device.target) if segment.on_cpu else job.accelerator
-    if lowerer is None:
-        raise ValueError(f"{segment.name} is for {segment.processor}, but the device has no such processor")
+    lowerer = _lowerer(job, segment)
     binaries = job.folder / segment.processor
     binaries.mkdir(exist_ok=True)
 
@@ -103,6 +101,12 @@ def _lower(job: LowerJob, segment: Segment, weights_sha256: str) -> Lowered:
 
     key = _cpu_key(job, segment.component) if segment.on_cpu else _npu_key(job, segment, weights_sha256)
     return Lowered.from_json(job.cache.fetch(key, binaries, build))
+
+
+def _lowerer(job: LowerJob, segment: Segment) -> Target | Accelerator:
+    if segment.on_cpu:
+        return find_target(job.device.target)
+    return next(entry for entry in job.accelerators if entry.name == segment.processor)
 
 
 def _cpu_key(job: LowerJob, component: Component) -> str:

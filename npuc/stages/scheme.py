@@ -28,16 +28,16 @@ class Choice:
     measured: bool = False
 
 
-def choose_accelerator(recipe: Recipe, accelerators: Sequence[Accelerator]) -> Accelerator | None:
-    """Returns the NPU processor that computes in what the recipe names, else the preferred one.
+def choose_accelerators(recipe: Recipe, accelerators: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
+    """Returns the NPU processors from the one on that computes in what the recipe names, else all of them.
 
     Args:
         recipe: Its key `npu` in section [precision].
         accelerators: Of the device, the preferred one first.
     """
     asked = recipe.precision.npu
-    matching = [accelerator for accelerator in accelerators if asked in accelerator.schemes]
-    return next(iter([*matching, *accelerators]), None)
+    matching = (index for index, entry in enumerate(accelerators) if asked in entry.schemes)
+    return tuple(accelerators[next(matching, 0) :])
 
 
 def choose_scheme(
@@ -47,7 +47,7 @@ def choose_scheme(
 
     Args:
         recipe: Its key `npu` in section [precision].
-        accelerator: Of the device, if npuc has a back end for it.
+        accelerator: The preferred one of the device, if npuc has a back end for any.
         device: The device.
         needs_tool: Whether the vendor's tool is going to be used.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from npuc.errors import UsageError
 from npuc.recipe import Recipe
 from npuc.segments import Plan
-from npuc.stages.scheme import choose_accelerator
+from npuc.stages.scheme import choose_accelerators
 from targets.accelerator import Accelerator
 from targets.catalogue import find_device
 from targets.device import Device
-from targets.errors import TargetError
+from targets.errors import TargetError, ToolError
 from targets.joint import Joinable
 from targets.registry import find_target
 
@@ -22,56 +22,88 @@ class Processors:
     """What to compile for.
 
     Attributes:
-        accelerator: The NPU of all devices; None where the CPU runs everything.
-        chips: Names of their chips, where they are several.
+        accelerators: NPU processors of all devices, the preferred one first; empty where the CPU runs everything.
+        chips: Names of the chips, where they are several.
+        notes: What the user should know about processors that are left out.
     """
 
-    accelerator: Accelerator | None
+    accelerators: tuple[Accelerator, ...]
     chips: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def preferred(self) -> Accelerator | None:
+        """The first accelerator."""
+        return next(iter(self.accelerators), None)
 
 
-def choose_processors(recipe: Recipe, device: Device) -> Processors:
-    """Chooses the NPU of the device, and joins it with those of the recipe's further devices.
+def choose_processors(recipe: Recipe, device: Device, *, needs_tools: bool = True) -> Processors:
+    """Chooses the NPU processors of the device, and joins the preferred one with those of the recipe's further devices.
 
     Args:
         recipe: Its keys `npu` in section [precision] and `also_devices` in section [npu].
         device: The device.
+        needs_tools: Whether binaries are going to be made.
 
     Raises:
         UsageError: A further device has another target.
         TargetError: A device's NPU cannot be joined with others.
         UnknownDeviceError: There is no such device.
     """
-    accelerator = _accelerator(recipe, device)
     others = [find_device(name) for name in recipe.npu.also_devices]
     for other in others:
         _check(device, other)
-    if not others or accelerator is None or recipe.precision.npu == "cpu":
-        return Processors(accelerator)
+    by_device = [_accelerators(recipe, entry) for entry in (device, *others)]
+    if not all(by_device):
+        return Processors(by_device[0])
+    preferred, *further = by_device[0]
+    chips: tuple[str, ...] = ()
+    if others and recipe.precision.npu != "cpu":
+        preferred, chips = _joined(
+            recipe, dict(zip((device.id, *recipe.npu.also_devices), by_device, strict=True))
+        )
+    common = [entry for entry in further if all(entry.name in {a.name for a in row} for row in by_device)]
+    usable, notes = _with_tools(common) if needs_tools else (common, ())
+    return Processors((preferred, *usable), chips, notes)
+
+
+def _accelerators(recipe: Recipe, device: Device) -> tuple[Accelerator, ...]:
+    return choose_accelerators(recipe, find_target(device.target).accelerators(device))
+
+
+def _with_tools(accelerators: Sequence[Accelerator]) -> tuple[list[Accelerator], tuple[str, ...]]:
+    """Leaves out accelerators behind the first whose tools are missing: the CPU runs what they would."""
+    usable, notes = [], []
+    for accelerator in accelerators:
+        try:
+            accelerator.require()
+            usable.append(accelerator)
+        except ToolError as error:
+            notes.append(f"{accelerator.name} is not used: {error.what}. To use it: {error.remedy}")
+    return usable, tuple(notes)
+
+
+def _joined(
+    recipe: Recipe, by_device: Mapping[str, Sequence[Accelerator]]
+) -> tuple[Accelerator, tuple[str, ...]]:
+    """The preferred accelerators of all devices as one, and their chips where they are several."""
     joined: dict[str, Accelerator] = {}
-    for entry in (device, *others):
-        part = _accelerator(recipe, entry)
+    for name, (part, *_) in by_device.items():
         if not isinstance(part, Joinable):
             raise TargetError(
                 "the NPU of this device has no binaries for several chips",
-                where=entry.id,
+                where=name,
                 received=f"also_devices = {list(recipe.npu.also_devices)}",
                 remedy="compile for this device alone",
             )
         joined.setdefault(part.chip, part)
     chips = tuple(joined)
-    if len(chips) == 1:
-        return Processors(accelerator)
-    return Processors(_join(list(joined.values())), chips)
-
-
-def _accelerator(recipe: Recipe, device: Device) -> Accelerator | None:
-    return choose_accelerator(recipe, find_target(device.target).accelerators(device))
+    return _join(list(joined.values())), chips if len(chips) > 1 else ()
 
 
 def _join(parts: Sequence[Accelerator]) -> Accelerator:
     first, *further = parts
-    return first.join(further) if isinstance(first, Joinable) else first
+    return first.join(further) if further and isinstance(first, Joinable) else first
 
 
 def require_cpu_code_runs(plan: Plan, recipe: Recipe, device: Device) -> None:

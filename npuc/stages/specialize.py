@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -23,13 +23,15 @@ from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.prepare import Prepared, PrepareJob
 from npuc.stages.scheme import Choice
-from passes.integer.quantised_graph import has_integer_weight, is_quantised
+from passes.integer.quantised_graph import has_integer_weight, is_quantised, source_scheme
 from passes.layer_plan import layer_count
 from passes.split_layers import split_layers
 from passes.split_program import part_bytes, plan_parts
 from targets.accelerator import Accelerator
 from targets.coverage import Coverage, Placement
 from targets.device import Device
+from targets.placement import place_component
+from targets.registry import find_target
 from targets.segmentation import Part, split_component
 
 COVERAGE_NAME = "coverage.json"
@@ -44,7 +46,7 @@ class SpecializeJob:
         source: What was prepared; gives model, recipe, cache and reporter.
         prepared: The result.
         device: Device to compile for.
-        accelerator: Its NPU, if npuc has a back end for it.
+        accelerators: Its NPU processors, the preferred one first; empty where npuc has no back end for it.
         choice: What the NPU computes in, if it is used.
         chips: Chips that each NPU binary has code for, where they are several.
     """
@@ -52,7 +54,7 @@ class SpecializeJob:
     source: PrepareJob
     prepared: Prepared
     device: Device
-    accelerator: Accelerator | None
+    accelerators: Sequence[Accelerator]
     choice: Choice
     chips: tuple[str, ...] = ()
 
@@ -67,12 +69,11 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     Raises:
         CoverageError: A node runs nowhere.
     """
-    accelerator, choice = job.accelerator, job.choice
-    components = job.prepared.program.components
-    if accelerator is None or choice.scheme is None:
+    choice, components = job.choice, job.prepared.program.components
+    if not job.accelerators or choice.scheme is None:
         return Plan({name: _on_cpu(job, component) for name, component in components.items()}, choice.notes)
-    program = npu_program(NpuProgramJob(job.source, job.prepared, accelerator, choice), folder)
-    coverages = {name: accelerator.partition(c, job.device) for name, c in program.components.items()}
+    program = npu_program(NpuProgramJob(job.source, job.prepared, job.accelerators[0], choice), folder)
+    coverages = {name: _place(job, component) for name, component in program.components.items()}
     for coverage in coverages.values():
         coverage.require_complete()
         job.source.reporter.note(_summary(coverage))
@@ -80,7 +81,19 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     (folder / COVERAGE_NAME).write_text(text + "\n", "utf-8")
     ends = _cuts(job, program, coverages)
     plans = {name: _plan(job, program, coverages[name], ends, folder) for name in components}
-    return Plan(plans, choice.notes, accelerator.versions(), job.chips)
+    return Plan(plans, choice.notes, _versions(job, plans.values()), job.chips)
+
+
+def _place(job: SpecializeJob, component: Component) -> Coverage:
+    on_cpu = find_target(job.device.target).partition(component, job.device)
+    return place_component(component, job.accelerators, on_cpu)
+
+
+def _versions(job: SpecializeJob, plans: Iterable[ComponentPlan]) -> dict[str, str]:
+    """Versions of the tools of the processors in use."""
+    used = {segment.processor for plan in plans for segment in plan.segments}
+    entries = [entry for entry in job.accelerators if entry.name in used]
+    return {tool: version for entry in entries for tool, version in entry.versions().items()}
 
 
 def _summary(coverage: Coverage) -> str:
@@ -114,8 +127,7 @@ def _plan(
 ) -> ComponentPlan:
     name = coverage.component
     component, record = program.components[name], program.records[name]
-    codes = job.accelerator is not None and job.accelerator.exchanges_codes
-    parts = _parts(component, coverage, ends, codes)
+    parts = _parts(component, coverage, ends, _exchange_codes(job, coverage))
     if all(part.processor is Placement.CPU for part in parts):
         return dataclasses.replace(_on_cpu(job, job.prepared.program.components[name]), coverage=coverage)
     segments = []
@@ -125,21 +137,30 @@ def _plan(
             ir.save(part.component.model, folder / NPU_FOLDER / f"{part.component.name}.onnx")
         bound = _part_bound(job, name, record, part)
         segments.append(Segment(part.component, str(part.processor), NPU_FOLDER, bound))
+    used = {segment.processor for segment in segments}
+    names = ", ".join(entry.name for entry in job.accelerators if entry.name in used)
+    record = record.model_copy(update={"processor": names})
     return ComponentPlan(component, tuple(segments), record, coverage)
 
 
+def _exchange_codes(job: SpecializeJob, coverage: Coverage) -> bool:
+    used = {str(row.placement) for row in coverage.nodes}
+    return any(entry.exchanges_codes for entry in job.accelerators if entry.name in used)
+
+
 def _part_bound(job: SpecializeJob, component: str, record: NpuRecord, part: Part) -> Bound:
-    gates = job.source.recipe.gates
-    if part.processor is not Placement.CPU:
-        graph = part.component.model.graph
-        comes_quantised = is_quantised(job.prepared.program.components[component].model)
-        # a graph that comes quantised does not say which module a node is from: each product counts
-        layers = sum(map(has_integer_weight, graph)) if comes_quantised else layer_count(graph)
-        bound = npu_bound(record.scheme, gates, layers)
-        return dataclasses.replace(bound, exact=job.accelerator is not None and job.accelerator.exact)
-    # a last bit that differs before a rounding to codes moves a value by a whole step
-    formats = ("int8",) if is_quantised(part.component.model) else ()
-    return bound_for(formats, job.source.recipe.precision.base, gates)
+    gates, model = job.source.recipe.gates, part.component.model
+    if part.processor is Placement.CPU:
+        # a last bit that differs before a rounding to codes moves a value by a whole step
+        formats = ("int8",) if is_quantised(model) else ()
+        return bound_for(formats, job.source.recipe.precision.base, gates)
+    comes_quantised = is_quantised(job.prepared.program.components[component].model)
+    # a graph that comes quantised does not say which module a node is from: each product counts
+    layers = sum(map(has_integer_weight, model.graph)) if comes_quantised else layer_count(model.graph)
+    (exact,) = (entry.exact for entry in job.accelerators if entry.name == str(part.processor))
+    # the vector units compute in 8 bits where the rest of the graph may have more
+    bound = npu_bound(source_scheme(model).value if exact else record.scheme, gates, layers)
+    return dataclasses.replace(bound, exact=exact)
 
 
 def _on_cpu(job: SpecializeJob, component: Component) -> ComponentPlan:

@@ -89,14 +89,14 @@ def test_the_source_keeps_its_integers_and_the_binary_their_bits(artifact):
 
 
 def test_the_device_folder_has_the_object_and_no_program(artifact):
-    segments = json.loads((artifact / "device" / "segments.json").read_text())["segments"]
-    (entry,) = segments
+    sessions = json.loads((artifact / "device" / "sessions.json").read_text())
+    (entry,) = sessions["components"]["model"]
+    assert "provider" not in sessions  # nothing runs on HTP
     assert entry["executed"] is False
     assert (artifact / "device" / "hvx" / "model" / entry["object"]).is_file()
     assert file_sha256(artifact / "device" / "hvx" / "model" / entry["object"]) == entry["sha256"]
-    assert entry["inputs"] == [
-        {"name": "x", "dtype": "FLOAT", "shape": [1, 10, 12], "scale": np.float32(0.05), "zero_point": 117}
-    ]
+    assert entry["inputs"] == [{"name": "x", "dtype": "FLOAT", "shape": [1, 10, 12]}]
+    assert entry["codes"]["x"] == {"scale": np.float32(0.05), "zero_point": 117}
     assert not (artifact / "device" / "hvx" / "model" / "model").exists()
     assert "compiled only" in (artifact / "device" / "README.md").read_text()
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Collection
 from pathlib import Path
 
+import onnx_ir as ir
+
 from exporter.program import Component
-from targets.coverage import Coverage
+from targets.coverage import Refusal
 from targets.device import Device
 from targets.errors import ToolError
 from targets.lowered import Lowered, Progress
 from targets.snapdragon.hexagon.binding import encodings
+from targets.snapdragon.hexagon.coverage import hexagon_refusals
 from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
 from targets.snapdragon.hexagon.lower import HexagonBinary, lower_hexagon
-from targets.snapdragon.hexagon.placement import place_component
 from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED
-from targets.tvm.cpu_target import CpuTarget
 from targets.tvm.executor import require_emulator
 
 NOTE = (
@@ -39,6 +41,8 @@ class HvxAccelerator:
     wide_factors = False
     exact = True
     exchanges_codes = True
+    reason = "integer kernel"
+    least_operations = 1 << 15
 
     def require(self) -> None:
         """Checks that the emulator and the cross compiler are there.
@@ -58,9 +62,9 @@ class HvxAccelerator:
         """Returns nothing: TVM and the cross compiler are npuc's own dependencies."""
         return {}
 
-    def partition(self, component: Component, device: Device) -> Coverage:
-        """Places each node on HVX, else on the CPU where there is a kernel, else nowhere."""
-        return place_component(component, CpuTarget(self.name).partition(component, device))
+    def refusals(self, component: Component, nodes: Collection[ir.Node]) -> dict[ir.Node, Refusal]:
+        """Says which nodes have no integer kernel."""
+        return hexagon_refusals(component, nodes)
 
     def lower(
         self,

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx_ir as ir
 
+from exporter.program import Component
+from targets.coverage import Refusal
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.converters import CONVERTERS
+from targets.snapdragon.hexagon.importer.survey import survey_component
 
 _QUANTISERS = {"QuantizeLinear", "DequantizeLinear"}
 _BY_CONSTANT = {"Conv", "Gemm", "MatMul"}
+_REMEDY = "use int8 QDQ form and the operators that docs/targets/hexagon.md lists"
 _PARAMETERS = {"LayerNormalization", "ReduceMean", "Reshape", "Squeeze", "Unsqueeze"}
+
+
+def hexagon_refusals(component: Component, nodes: Collection[ir.Node]) -> dict[ir.Node, Refusal]:
+    """Why nodes of a quantised graph cannot run on HVX, those left out that can.
+
+    Args:
+        component: Static shapes.
+        nodes: Those of its nodes that are asked for.
+    """
+    alone = {node: reason for node in nodes if (reason := hexagon_refusal(node)) is not None}
+    found = survey_component(component, nodes) | alone
+    return {node: Refusal(reason, _REMEDY) for node, reason in found.items()}
 
 
 def hexagon_refusal(node: ir.Node) -> str | None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
 from exporter.program import Component
 from targets.accelerator import Accelerator
-from targets.coverage import Coverage, NodeCoverage, Placement
+from targets.coverage import Refusal
 from targets.device import Device
 from targets.errors import TargetError
 from targets.lowered import Lowered, Progress
 from targets.shared_weights import SharedBinary, SharedGraph
 from targets.snapdragon.htp.multi_chip import require_chips
 from targets.snapdragon.htp.open_binary import TOOL
-from targets.snapdragon.htp.partition import place_node
+from targets.snapdragon.htp.partition import htp_refusal
 from targets.snapdragon.htp.prepare import chips, prepare
 from targets.snapdragon.htp.share_weights import prepare_and_run
 from targets.snapdragon.htp.summary import Summary
@@ -26,7 +25,6 @@ from targets.snapdragon.socs import HtpSoc
 from targets.tools.environment import ToolEnvironment
 from targets.tools.files import place_file
 from targets.tools.tool import find_tool
-from targets.tvm.cpu_target import CpuTarget
 
 _FLOAT_SCHEMES = ("float16", "a16w8", "a8w8", "a16w4")
 _FIRST_WIDE_ARCH = 73
@@ -44,6 +42,8 @@ class HtpChips:
     name = "htp"
     exact = False
     exchanges_codes = False
+    reason = "the HTP compiler takes it"
+    least_operations = 0
 
     def __init__(self, socs: Sequence[HtpSoc], environment: ToolEnvironment | None = None) -> None:
         self.socs = chips(socs)
@@ -64,11 +64,16 @@ class HtpChips:
         tool = self._environment.tool
         return {tool.package: tool.version}
 
-    def partition(self, component: Component, device: Device) -> Coverage:
-        """Places each node on HTP, else on the CPU where there is a kernel, else nowhere."""
-        on_cpu = {row.node: row for row in CpuTarget(self.name).partition(component, device).nodes}
-        rows = [self._place(node) for node in component.model.graph]
-        return Coverage(component.name, tuple(_or_cpu(row, on_cpu[row.node]) for row in rows))
+    def refusals(
+        self,
+        component: Component,  # noqa: ARG002 (protocol: a node alone decides)
+        nodes: Collection[ir.Node],
+    ) -> dict[ir.Node, Refusal]:
+        """Says which nodes a chip does not take; the first such chip decides."""
+        found = {
+            node: next(filter(None, (htp_refusal(node, soc) for soc in self.socs)), None) for node in nodes
+        }
+        return {node: refusal for node, refusal in found.items() if refusal is not None}
 
     def lower(
         self,
@@ -94,11 +99,6 @@ class HtpChips:
         if len(self.socs) > 1:
             require_chips(binary.folder / binary.binary, self.socs)
         return Summary(self._environment.tool, self.socs, device, [component.name]).lowered(component, binary)
-
-    def _place(self, node: ir.Node) -> NodeCoverage:
-        """The first chip that refuses the node decides."""
-        rows = [place_node(node, soc) for soc in self.socs]
-        return next((row for row in rows if row.placement is not Placement.HTP), rows[0])
 
 
 class HtpAccelerator(HtpChips):
@@ -158,12 +158,3 @@ class HtpAccelerator(HtpChips):
             for graph in graphs
         }
         return SharedBinary(lowered, outputs)
-
-
-def _or_cpu(on_htp: NodeCoverage, on_cpu: NodeCoverage) -> NodeCoverage:
-    if on_htp.placement is Placement.HTP:
-        return on_htp
-    if on_cpu.placement is Placement.CPU:
-        reason = f"not on HTP: {on_htp.reason}"
-        return dataclasses.replace(on_cpu, reason=reason, remedy=on_htp.remedy)
-    return dataclasses.replace(on_htp, reason=f"{on_htp.reason}; on the CPU: {on_cpu.reason}")

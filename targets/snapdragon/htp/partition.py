@@ -13,12 +13,10 @@ from typing import Any
 
 import onnx_ir as ir
 
-from targets.coverage import NodeCoverage, Placement, operator_name
+from targets.coverage import Refusal
 from targets.snapdragon.socs import HtpSoc
 
 _QDQ = frozenset({"QuantizeLinear", "DequantizeLinear"})
-
-
 _FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
 _FP8 = frozenset({ir.DataType.FLOAT8E4M3FN, ir.DataType.FLOAT8E5M2})
 _QUANTISED = frozenset({ir.DataType.UINT8, ir.DataType.UINT16, ir.DataType.INT16})
@@ -32,8 +30,8 @@ def htp_operators() -> frozenset[str]:
 
 
 @functools.cache
-def _refused_operators() -> dict[str, tuple[str, str]]:
-    return {row["operator"]: (row["reason"], row["remedy"]) for row in _table()["refused"]}
+def _refused_operators() -> dict[str, Refusal]:
+    return {row["operator"]: Refusal(row["reason"], row["remedy"]) for row in _table()["refused"]}
 
 
 @functools.cache
@@ -42,53 +40,56 @@ def _table() -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def place_node(node: ir.Node, soc: HtpSoc) -> NodeCoverage:
-    """Says whether HTP of a chip takes a node; `refused` carries reason and remedy, the CPU may still take it.
+def htp_refusal(node: ir.Node, soc: HtpSoc) -> Refusal | None:
+    """Says why HTP of a chip does not take a node; None where it does.
 
     Args:
         node: With inferred types and shapes.
         soc: The chip.
     """
-    name, operator = node.name or node.outputs[0].name or "", operator_name(node)
-    refusal = _refusal(node, soc)
-    if refusal is None:
-        return NodeCoverage(name, operator, Placement.HTP, "the HTP compiler takes it")
-    return NodeCoverage(name, operator, Placement.REFUSED, *refusal)
-
-
-def _refusal(node: ir.Node, soc: HtpSoc) -> tuple[str, str] | None:
-    """Returns reason and remedy; None where HTP takes the node."""
     if node.op_type in _refused_operators():
         return _refused_operators()[node.op_type]
     if node.domain not in ("", "ai.onnx") or node.op_type not in htp_operators():
-        return "no HTP operator is known for it", "decompose it into standard operators"
+        return Refusal("no HTP operator is known for it", "decompose it into standard operators")
     for value in (*node.inputs, *node.outputs):
         if value is not None and (value.shape is None or not value.shape.is_static()):
-            return f"the shape of {value.name} is not static", "capture the model with fixed extents"
+            reason = f"the shape of {value.name} is not static"
+            return Refusal(reason, "capture the model with fixed extents")
     return _format_refusal(node, soc) or _form_refusal(node)
 
 
-def _format_refusal(node: ir.Node, soc: HtpSoc) -> tuple[str, str] | None:
+def _format_refusal(node: ir.Node, soc: HtpSoc) -> Refusal | None:
     types = {value.dtype for value in (*node.inputs, *node.outputs) if value is not None}
     if types & _FP8:
-        return "HTP has no FP8", "choose another scheme in the recipe: [precision] npu"
+        return Refusal("HTP has no FP8", "choose another scheme in the recipe: [precision] npu")
     if ir.DataType.BFLOAT16 in types:
-        return "HTP's bfloat16 is not used by npuc", "capture the model in float32 or float16"
+        return Refusal("HTP's bfloat16 is not used by npuc", "capture the model in float32 or float16")
     if node.op_type in _QDQ:
         return None
     if types & _FLOATS and not soc.float16 and not _is_quantised(node):
-        return f"{soc.model} computes no float16", "choose an integer scheme in the recipe: [precision] npu"
+        remedy = "choose an integer scheme in the recipe: [precision] npu"
+        return Refusal(f"{soc.model} computes no float16", remedy)
     return None
 
 
-def _form_refusal(node: ir.Node) -> tuple[str, str] | None:
+def _form_refusal(node: ir.Node) -> Refusal | None:
     if node.op_type == "Transpose":
         shape = node.inputs[0].shape if node.inputs[0] is not None else None
         if shape is not None and len(shape) > _LARGEST_TRANSPOSE:
-            return f"HTP transposes at most {_LARGEST_TRANSPOSE} axes", "split the transpose"
+            return Refusal(f"HTP transposes at most {_LARGEST_TRANSPOSE} axes", "split the transpose")
+    if node.op_type == "LayerNormalization" and _has_signed_8_bit_gain(node):
+        reason = "HTP takes no signed 8-bit gain of a LayerNormalization"
+        return Refusal(reason, "quantise the gain unsigned, or leave it in float")
     if _is_signed_8_bit(node):
-        return "signed 8-bit activations give wrong numbers on HTP", "quantise activations unsigned"
+        reason = "signed 8-bit activations give wrong numbers on HTP"
+        return Refusal(reason, "quantise activations unsigned")
     return None
+
+
+def _has_signed_8_bit_gain(node: ir.Node) -> bool:
+    decode = node.inputs[1].producer() if len(node.inputs) > 1 and node.inputs[1] is not None else None
+    codes = decode.inputs[0] if decode is not None and decode.op_type == "DequantizeLinear" else None
+    return codes is not None and codes.dtype == ir.DataType.INT8
 
 
 def _is_quantised(node: ir.Node) -> bool:

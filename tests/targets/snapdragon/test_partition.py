@@ -1,8 +1,7 @@
 import onnx_ir as ir
 import pytest
 
-from targets.coverage import Placement
-from targets.snapdragon.htp.partition import htp_operators, place_node
+from targets.snapdragon.htp.partition import htp_operators, htp_refusal
 from targets.snapdragon.socs import find_htp_soc
 
 
@@ -13,15 +12,14 @@ def node(text, inputs="float16[2,4] x", output="float16[2,4] y"):
     return model.graph[-1]
 
 
-def placed(graph_node, soc="SM8750"):
-    return place_node(graph_node, find_htp_soc(soc))
+def refusal(graph_node, soc="SM8750"):
+    return htp_refusal(graph_node, find_htp_soc(soc))
 
 
 def test_float16_runs_where_the_chip_has_it():
     softmax = node("y = Softmax(x)")
-    assert placed(softmax).placement is Placement.HTP
-    refused = placed(softmax, "SM7675")
-    assert refused.placement is Placement.REFUSED
+    assert refusal(softmax) is None
+    refused = refusal(softmax, "SM7675")
     assert "SM7675 computes no float16" in refused.reason
     assert "integer scheme" in refused.remedy
 
@@ -38,29 +36,27 @@ def test_float16_runs_where_the_chip_has_it():
     ],
 )
 def test_what_htp_does_not_take_has_a_reason_and_a_remedy(text, output, reason):
-    row = placed(node(text, output=output))
-    assert row.placement is Placement.REFUSED
-    assert reason in row.reason
-    assert row.remedy
+    refused = refusal(node(text, output=output))
+    assert reason in refused.reason
+    assert refused.remedy
 
 
 def test_six_axes_are_too_many_for_a_transpose():
     shape = "[1,2,1,2,1,2]"
-    row = placed(node("y = Transpose(x)", f"float16{shape} x", f"float16{shape} y"))
-    assert row.placement is Placement.REFUSED
-    assert "5 axes" in row.reason
+    refused = refusal(node("y = Transpose(x)", f"float16{shape} x", f"float16{shape} y"))
+    assert "5 axes" in refused.reason
 
 
 def test_signed_8_bit_activations_are_refused():
-    row = placed(node("y = QuantizeLinear(x, s, z)", "float16[2,4] x, float16 s, int8 z", "int8[2,4] y"))
-    assert "wrong numbers" in row.reason
+    refused = refusal(node("y = QuantizeLinear(x, s, z)", "float16[2,4] x, float16 s, int8 z", "int8[2,4] y"))
+    assert "wrong numbers" in refused.reason
 
 
 def test_a_quantised_unit_runs_on_chips_without_float16():
     text = "d = DequantizeLinear(x, s, z) y = Relu(d)"
     relu = node(text, "uint8[2,4] x, float s, uint8 z", "float[2,4] y")
     relu.inputs[0].dtype, relu.inputs[0].shape = ir.DataType.FLOAT, ir.Shape([2, 4])
-    assert placed(relu, "SM7675").placement is Placement.HTP
+    assert refusal(relu, "SM7675") is None
 
 
 def test_the_operators_of_the_passes_are_known():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx_ir as ir
 
 from exporter.program import Component
@@ -11,13 +13,14 @@ from targets.snapdragon.hexagon.importer.component import Importer, static_shape
 from targets.snapdragon.hexagon.tensor import QuantizedTensor
 
 
-def survey_component(component: Component) -> dict[ir.Node, str]:
+def survey_component(component: Component, nodes: Collection[ir.Node]) -> dict[ir.Node, str]:
     """Returns the nodes that the importer refuses, each with the reason.
 
     Args:
         component: Static shapes. What is not between DequantizeLinear and QuantizeLinear is not looked at.
+        nodes: Those of its nodes that are asked for; weights of others are not read.
     """
-    survey = _Survey(component)
+    survey = _Survey(component, nodes)
     for node in component.model.graph:
         if qdq.is_activation(node, "QuantizeLinear"):
             survey.quantize(node)
@@ -27,23 +30,28 @@ def survey_component(component: Component) -> dict[ir.Node, str]:
 
 
 class _Survey(Importer):
-    def __init__(self, component: Component) -> None:
+    def __init__(self, component: Component, nodes: Collection[ir.Node]) -> None:
         super().__init__(component)
         self.refused: dict[ir.Node, str] = {}
+        self._asked = frozenset(nodes)
 
     def quantize(self, node: ir.Node) -> None:
         """Reads a QuantizeLinear; where that fails, another processor is going to make its codes."""
-        try:
-            super().quantize(node)
-            return
-        except TargetError as error:
-            reason = f"{error.what}: {error.received}" if error.received else error.what
         computing = _between(node)
-        self.refused |= dict.fromkeys(computing or [node], reason)
+        if not computing or self._asked.issuperset(computing):
+            try:
+                super().quantize(node)
+                return
+            except TargetError as error:
+                reason = f"{error.what}: {error.received}" if error.received else error.what
+                self.refused |= dict.fromkeys(computing or [node], reason)
+        self._leave_open(node)
+
+    def _leave_open(self, node: ir.Node) -> None:
         try:
             shape, (scale, zero_point) = static_shape(node.outputs[0]), qdq.activation_parameters(node)
-        except TargetError:
-            self.refused[node] = reason
+        except TargetError as error:
+            self.refused[node] = error.what
             return
         name = node.outputs[0].name or ""
         self.tensors[node.outputs[0]] = QuantizedTensor(name, shape, len(shape) - 1, scale, zero_point)

@@ -8,16 +8,18 @@ import pytest
 from exporter.onnx_executor import OnnxExecutor
 from targets.coverage import Coverage, NodeCoverage, Placement, operator_name
 from targets.errors import TargetError
+from targets.placement import place_component
 from targets.segmentation import split_component
+from targets.snapdragon.hexagon.accelerator import HvxAccelerator
 from targets.snapdragon.hexagon.binding import bound_tensors, coded_names, encodings
 from targets.snapdragon.hexagon.importer.component import import_integer_program
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.survey import survey_component
-from targets.snapdragon.hexagon.placement import place_component
 from targets.snapdragon.hexagon.reference import IntegerReference
 from tests.targets.snapdragon.hexagon.graphs import SCALE, ZERO, network
 from tests.targets.support import make_component, random_feeds
 
+HVX = [HvxAccelerator()]
 STEPS = {"s": SCALE, "z": ZERO}
 
 
@@ -45,14 +47,14 @@ def _mixed():
 
 def test_a_pair_belongs_to_the_node_beside_it():
     component = _mixed()
-    places = {row.node: row.placement for row in place_component(component, _on_cpu(component)).nodes}
+    places = {row.node: row.placement for row in place_component(component, HVX, _on_cpu(component)).nodes}
     assert {name for name, place in places.items() if place is Placement.CPU} == {"rd", "e", "eq"}
     assert set(places.values()) == {Placement.CPU, Placement.HVX}
 
 
 def test_codes_and_not_floats_go_from_part_to_part():
     component = _mixed()
-    coverage = place_component(component, _on_cpu(component))
+    coverage = place_component(component, HVX, _on_cpu(component))
     parts = split_component(component, coverage, codes=True)
     assert [str(part.processor) for part in parts] == ["hvx", "cpu", "hvx"]
     border = {spec.name: spec.dtype.name for part in parts[1:] for spec in part.component.inputs}
@@ -67,7 +69,7 @@ def test_codes_and_not_floats_go_from_part_to_part():
 
 def test_the_integer_reference_reads_and_gives_codes_where_the_graph_does():
     component = _mixed()
-    parts = split_component(component, place_component(component, _on_cpu(component)), codes=True)
+    parts = split_component(component, place_component(component, HVX, _on_cpu(component)), codes=True)
     last = parts[-1].component
     codes = {spec.name: np.arange(32, dtype=np.uint8).reshape(4, 8) for spec in last.inputs}
     (actual,) = IntegerReference(import_integer_program(last))(codes).values()
@@ -79,16 +81,18 @@ def test_the_integer_reference_reads_and_gives_codes_where_the_graph_does():
 
 def test_a_node_without_any_kernel_is_refused_with_both_reasons():
     component = _mixed()
-    coverage = place_component(component, _on_cpu(component, refused=("Erf",)))
+    coverage = place_component(component, HVX, _on_cpu(component, refused=("Erf",)))
     (row,) = coverage.refused
     assert row.op_type == "Erf"
     assert "no integer kernel for Erf" in row.reason and "on the CPU: no kernel" in row.reason
 
 
 def test_the_survey_goes_on_behind_what_it_refuses():
-    refused = survey_component(_mixed())
+    graph = _mixed()
+    refused = survey_component(graph, list(graph.model.graph))
     assert [node.op_type for node in refused] == ["Erf"]
-    assert survey_component(network()) == {}
+    whole = network()
+    assert survey_component(whole, list(whole.model.graph)) == {}
 
 
 def test_an_activation_of_another_type_is_refused_with_its_readers():
@@ -98,7 +102,7 @@ def test_an_activation_of_another_type_is_refused_with_its_readers():
         rq = QuantizeLinear(r, s, z)  y = DequantizeLinear(rq, s, z)
     }"""
     component = make_component(text, STEPS | {"i": np.asarray(3, np.int8)}, "signed")
-    rows = place_component(component, _on_cpu(component)).nodes
+    rows = place_component(component, HVX, _on_cpu(component)).nodes
     assert {row.placement for row in rows} == {Placement.CPU}
 
 

@@ -1,0 +1,121 @@
+"""Places each node of a component on the first processor of a preference list that takes it, else on the CPU."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from exporter.program import Component
+from targets.accelerator import Accelerator
+from targets.coverage import Coverage, NodeCoverage, Placement, Refusal
+from targets.estimate import operations
+from targets.units import adjoining_units, computing_units, is_pair
+
+
+def place_component(component: Component, accelerators: Sequence[Accelerator], on_cpu: Coverage) -> Coverage:
+    """Decides where each node runs.
+
+    A unit of a quantised graph goes to the first accelerator that takes all of it; where none does, each of its nodes
+    goes to the first that takes that. Accelerators behind the first get no run that is too small for a call of its own.
+
+    Args:
+        component: Static shapes.
+        accelerators: Of the device, the preferred one first.
+        on_cpu: Which nodes have a CPU kernel.
+    """
+    placer = _Placer(component, accelerators)
+    rows = zip(component.model.graph, on_cpu.nodes, strict=True)
+    return Coverage(component.name, tuple(placer.row(node, row) for node, row in rows))
+
+
+class _Placer:
+    def __init__(self, component: Component, accelerators: Sequence[Accelerator]) -> None:
+        self._component = component
+        self._accelerators = accelerators
+        self._refusals: dict[str, dict[ir.Node, Refusal]] = {}
+        self._places: dict[ir.Node, Accelerator | None] = {}
+        units = computing_units(component.model.graph)
+        for accelerator in accelerators:
+            units = self._offer(accelerator, units)
+        self._places |= {node: self._first(node) for unit in units for node in unit}
+        self._place_pairs(component.model.graph)
+
+    def row(self, node: ir.Node, on_cpu: NodeCoverage) -> NodeCoverage:
+        """The decision on a node, with what the processors before its own say."""
+        place = self._places[node]
+        end = len(self._accelerators) if place is None else self._accelerators.index(place)
+        refusals = {a.name: self._why(a, node, place) for a in self._accelerators[:end]}
+        reasons = [f"not on {name.upper()}: {refusal.reason}" for name, refusal in refusals.items()]
+        remedy = next((refusal.remedy for refusal in refusals.values() if refusal.remedy), "")
+        if place is not None:
+            reason, placement = "; ".join([place.reason, *reasons]), Placement(place.name)
+        elif on_cpu.placement is Placement.CPU:
+            reason, placement = "; ".join(reasons) or on_cpu.reason, Placement.CPU
+        else:
+            reason, placement = "; ".join([*reasons, f"on the CPU: {on_cpu.reason}"]), Placement.REFUSED
+            remedy = remedy or on_cpu.remedy
+        return dataclasses.replace(on_cpu, placement=placement, reason=reason, remedy=remedy)
+
+    def _offer(self, accelerator: Accelerator, units: list[list[ir.Node]]) -> list[list[ir.Node]]:
+        """Gives an accelerator the units that it takes whole; returns the others."""
+        pairs = [node for node in self._component.model.graph if is_pair(node)]
+        asked = [node for unit in units for node in unit]
+        refusals = dict(accelerator.refusals(self._component, [*pairs, *asked])) if asked else {}
+        self._refusals[accelerator.name] = refusals
+        whole = [unit for unit in units if not any(node in refusals for node in unit)]
+        if accelerator is not self._accelerators[0]:
+            refusals |= _too_small(accelerator, whole)
+        self._places |= {node: accelerator for unit in whole for node in unit if node not in refusals}
+        return [unit for unit in units if unit[0] not in self._places]
+
+    def _first(self, node: ir.Node) -> Accelerator | None:
+        """The first accelerator that takes a node by itself, without the codes around it."""
+        taking = (
+            a for a in self._accelerators if node not in self._refusals[a.name] and not a.exchanges_codes
+        )
+        return next(taking, None)
+
+    def _why(self, accelerator: Accelerator, node: ir.Node, place: Accelerator | None) -> Refusal:
+        belongs = f"it belongs to a node on {'the CPU' if place is None else place.name.upper()}"
+        return self._refusals[accelerator.name].get(node, Refusal(belongs))
+
+    def _place_pairs(self, graph: ir.Graph) -> None:
+        """Puts pairs with the nodes beside them where processors exchange codes, else where they are taken."""
+        codes = any(place is not None and place.exchanges_codes for place in self._places.values())
+        pairs = [node for node in graph if is_pair(node)]
+        # what a DequantizeLinear belongs to may be a QuantizeLinear, never the other way round
+        for node in sorted(pairs, key=lambda pair: pair.op_type, reverse=True):
+            neighbours = [n for n in _neighbours(node) if n in self._places] if codes else []
+            self._places[node] = self._beside(node, neighbours) if neighbours else self._first(node)
+
+    def _beside(self, node: ir.Node, neighbours: Sequence[ir.Node]) -> Accelerator | None:
+        place = min((self._places[n] for n in neighbours), key=self._rank)
+        refused = place is not None and node in self._refusals[place.name]
+        return self._first(node) if refused else place
+
+    def _rank(self, place: Accelerator | None) -> int:
+        return len(self._accelerators) if place is None else self._accelerators.index(place)
+
+
+def _too_small(accelerator: Accelerator, units: list[list[ir.Node]]) -> dict[ir.Node, Refusal]:
+    """Refuses the runs of units that take the CPU less time than a call of the accelerator."""
+    found: dict[ir.Node, Refusal] = {}
+    for run in adjoining_units(units):
+        count = sum(map(operations, run))
+        if count < accelerator.least_operations:
+            reason = f"a run of {count:,} operations is not worth a call of its own"
+            found |= dict.fromkeys(run, Refusal(f"{reason}, which takes {accelerator.least_operations:,}"))
+    return found
+
+
+def _neighbours(node: ir.Node) -> list[ir.Node]:
+    """What a pair belongs to: a QuantizeLinear to what makes its numbers, a DequantizeLinear to what reads them."""
+    sources, readers = list(node.predecessors()), list(node.successors())
+    if node.op_type == "DequantizeLinear":
+        return readers[:1] or sources
+    makers = [
+        maker for source in sources for maker in (source.predecessors() if is_pair(source) else [source])
+    ]
+    return makers or [reader for decode in readers for reader in decode.successors()]
