@@ -32,7 +32,10 @@ def main() -> None:
     print(f"checkpoint      {weights.stat().st_size:,} bytes", flush=True)
     command = [sys.executable, "-m", "npuc", "compile", str(checkpoint), "-o", str(out), *options]
     start = time.perf_counter()
-    with PeakMemory() as memory, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        PeakMemory() as memory,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+    ):
         for line in process.stdout or ():
             print(f"{memory.private / _GIB:5.2f} GiB | {line}", end="", flush=True)
         status = process.wait()
