@@ -53,6 +53,7 @@ class EncodingPlan:
         self._groups = LayoutGroups(graph)
         self._floors = softmax_floors(graph, self._groups, observed, scheme.activation)
         self._wide_factors = wide_factors
+        self._splits = not wide_factors and scheme.activation is IntegerType.UINT16
         self._wide_values = wide_values
         self._least_sqnr = least_sqnr
         self._wide: set[ir.Value] = set()
@@ -105,6 +106,17 @@ class EncodingPlan:
         kind = self.computed(node)
         return self._factor(kind) if is_op(node, "MatMul") and index == 1 else kind
 
+    def splits(self, node: ir.Node) -> bool:
+        """Tells whether a node is a product of two activations whose second factor is split (see `SplitFactor`).
+
+        8 bits suffice where activations have 8 bits by default.
+        """
+        return self._splits and _second_factor(node) is not None
+
+    def product_range(self, node: ir.Node) -> Range:
+        """Returns the range of a node's result."""
+        return self.encoding(node.outputs[0], IntegerType.UINT16).range
+
     def constant_range(self, value: ir.Value) -> Range:
         """Returns the range of a constant operand, masks limited to what a softmax needs."""
         if value.const_value is None:
@@ -125,7 +137,7 @@ class EncodingPlan:
         """Returns the type of the second factor of a product of two activations.
 
         HTP multiplies 16 × 16 bits with a signed second factor only; given an unsigned one, it computes with about
-        8 of its bits (41 dB against 78 dB). Before v73 it has 16 × 8 bits only (51 dB).
+        8 of its bits (41 dB against 78 dB). Before v73 it has 16 × 8 bits only.
         """
         return IntegerType.INT16 if kind is IntegerType.UINT16 and self._wide_factors else IntegerType.UINT8
 
@@ -150,8 +162,8 @@ class EncodingPlan:
         for value in node.inputs:
             if value is not None and is_float(value) and value.is_initializer() and self._is_moved(value):
                 self._cover(value, self.constant_range(value))
-        second = node.inputs[1] if is_op(node, "MatMul") else None
-        if second is not None and not second.is_initializer():
+        second = _second_factor(node)
+        if second is not None and not self._splits:
             self._factors.add(self._groups.find(second))
 
     def _is_moved(self, value: ir.Value) -> bool:
@@ -165,3 +177,9 @@ class EncodingPlan:
         if others or len(sources) != 1 or sources[0].domain:
             return None
         return FIXED_RANGES.get(sources[0].op_type)
+
+
+def _second_factor(node: ir.Node) -> ir.Value | None:
+    """Returns the second factor of a product of two activations."""
+    second = node.inputs[1] if is_op(node, "MatMul") else None
+    return None if second is None or second.is_initializer() else second

@@ -10,6 +10,7 @@ from passes.integer.layout import data_inputs
 from passes.integer.observe_ranges import is_float
 from passes.integer.qdq_builder import QdqBuilder
 from passes.integer.quantised_operands import QuantisedOperands
+from passes.integer.split_factor import SplitFactor
 from passes.remark import Remark
 from passes.rewrite import modality_of
 
@@ -36,6 +37,7 @@ class InsertIntegerQdq(ir.passes.InPlacePass):
         self._operands = operands
         self._component = component
         self._build = QdqBuilder(component)
+        self._split = SplitFactor(component)
         self._stored: dict[ir.Value, dict[IntegerType, ir.Value]] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -58,6 +60,10 @@ class InsertIntegerQdq(ir.passes.InPlacePass):
     def _quantise_node(self, graph: ir.Graph, node: ir.Node) -> None:
         moved = data_inputs(node)
         made, computed = node.outputs[0], self._plan.computed(node)
+        if self._plan.splits(node):
+            self._split_product(graph, node)
+            self._store(graph, made, computed, node)
+            return
         for index, value in enumerate(node.inputs):
             if value is None or not is_float(value):
                 continue
@@ -72,6 +78,21 @@ class InsertIntegerQdq(ir.passes.InPlacePass):
             if is_float(value):
                 kind = self._plan.stored(value) if moved else computed
                 self._store(graph, value, kind, node)
+
+    def _split_product(self, graph: ir.Graph, node: ir.Node) -> None:
+        left, right = (self._factor(graph, node, value, index) for index, value in enumerate(node.inputs))
+        second = node.inputs[1]
+        if left is None or right is None or second is None:
+            return
+        narrow = self._plan.encoding(second, IntegerType.UINT8)
+        self._split.rewrite(graph, node, left, right, narrow, self._plan.product_range(node))
+        self._remark(node, f"{second.name} split into two 8-bit factors", "the chip multiplies 16 by 8 bits")
+
+    def _factor(self, graph: ir.Graph, node: ir.Node, value: ir.Value | None, index: int) -> ir.Value | None:
+        """Returns a decoded 16-bit factor of a product that is split."""
+        if value is None or value.is_initializer():
+            return None if value is None else self._operands.constant(graph, node, index, None)
+        return self._read(graph, value, IntegerType.UINT16, node)
 
     def _read(self, graph: ir.Graph, value: ir.Value, kind: IntegerType, reader: ir.Node) -> ir.Value:
         """Returns a value in a type, converting it where it is stored in another one only."""

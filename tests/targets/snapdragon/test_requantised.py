@@ -15,8 +15,10 @@ BLOCKS = {"attention": lambda: (attention_block(), feeds(8)), "convolution": con
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize(("scheme", "bound"), [(Scheme.A16W8, 50), (Scheme.A8W8, 30), (Scheme.A16W4, 50)])
-@pytest.mark.parametrize("chip", ["SM8750", "SM7675"])
+@pytest.mark.parametrize("chip", ["SM8750", "SM7675", "SM8450"])
 def test_the_emulator_agrees_with_the_integer_reference(block, scheme, bound, chip, tool, tmp_path):
+    if chip == "SM8450" and scheme is Scheme.A16W4:
+        bound = 40  # v69 cuts off sums of products with 4-bit weights instead of rounding them
     component, samples = BLOCKS[block]()
     soc = find_htp_soc(chip)
     requantize(component, scheme, samples, wide_factors=soc.arch >= 73)
@@ -24,14 +26,3 @@ def test_the_emulator_agrees_with_the_integer_reference(block, scheme, bound, ch
     binary = prepare(tmp_path / "block.onnx", soc, tmp_path / "out", environment=tool)
     reference = OnnxExecutor(component.model)(samples[0])["y"]
     assert signal_to_noise(reference, HtpExecutor(binary, tool)(samples[0])["y"]) >= bound
-
-
-@pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize("scheme", [Scheme.A16W8, Scheme.A16W4])
-def test_v69_rounds_more_coarsely_but_has_no_wrong_rows(block, scheme, tool, tmp_path):
-    component, samples = BLOCKS[block]()
-    requantize(component, scheme, samples, wide_factors=False)
-    ir.save(component.model, tmp_path / "block.onnx")
-    binary = prepare(tmp_path / "block.onnx", find_htp_soc("SM8450"), tmp_path / "out", environment=tool)
-    reference = OnnxExecutor(component.model)(samples[0])["y"]
-    assert signal_to_noise(reference, HtpExecutor(binary, tool)(samples[0])["y"]) >= 40
