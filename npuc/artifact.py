@@ -9,11 +9,12 @@ from pathlib import Path
 import onnx_ir as ir
 
 from exporter.families import FAMILIES
+from exporter.families.kv_cache import CACHE_PREFIX
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Answer, Executor, Request, Runner, tensor_spec
 from npuc.cache import file_sha256
 from npuc.errors import ArtifactError
-from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, read_manifest
+from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, TensorRecord, read_manifest
 from npuc.open_segment import open_segment
 from npuc.power import FULL, PowerSchedule, PowerSwitch
 from npuc.requests import make_request
@@ -76,8 +77,12 @@ class Artifact:
                 )
         return sum(record.bytes for record in expected.values())
 
-    def runner(self) -> Runner:
-        """Returns the loop that drives the components for a request."""
+    def runner(self, power: str | PowerSchedule = FULL) -> Runner:
+        """Returns the loop that drives the components for a request.
+
+        Args:
+            power: As `executors` was given it: a sub-network may have a smaller KV cache.
+        """
         manifest = self.manifest
         if manifest.family not in FAMILIES:
             raise ArtifactError(
@@ -88,8 +93,8 @@ class Artifact:
             )
         assets = {Path(name).name: (self.folder / name).read_bytes() for name in manifest.assets}
         signatures = {
-            component.name: tuple(record.spec() for record in component.inputs)
-            for component in manifest.components
+            name: tuple(record.spec() for record in component.inputs)
+            for name, component in self.components(_schedule(power).names[0]).items()
         }
         return FAMILIES[manifest.family].runner(manifest.settings, assets, signatures)
 
@@ -127,10 +132,11 @@ class Artifact:
 
         Raises:
             ArtifactError: A component has no binary that can be executed here.
-            UsageError: There is no such sub-network.
+            UsageError: There is no such sub-network, or a switch would lose the KV cache.
         """
-        schedule = PowerSchedule.parse(power) if isinstance(power, str) else power
+        schedule = _schedule(power)
         schedule.check([network.name for network in self.manifest.subnetworks])
+        schedule.check_caches({name: self._cache(name) for name in schedule.names})
         with contextlib.ExitStack() as stack:
             opened: dict[str, Executor] = {}
             networks: dict[str, dict[str, Executor]] = {}
@@ -142,6 +148,15 @@ class Artifact:
                     networks[subnetwork][name] = opened[component.name]
             roles = {name: component.role for name, component in self.components().items()}
             yield PowerSwitch(networks, roles, schedule).executors
+
+    def _cache(self, subnetwork: str) -> set[TensorRecord]:
+        components = self.components(subnetwork).values()
+        return {
+            tensor
+            for component in components
+            for tensor in component.inputs
+            if tensor.name.startswith(CACHE_PREFIX)
+        }
 
     def _open(self, component: ComponentRecord, reference: bool, stack: contextlib.ExitStack) -> Executor:
         if reference:
@@ -201,4 +216,8 @@ class Artifact:
     ) -> Answer:
         """Runs a prepared request."""
         with self.executors(reference=reference, power=power) as executors:
-            return self.runner().generate(executors, request, max_new_tokens)
+            return self.runner(power).generate(executors, request, max_new_tokens)
+
+
+def _schedule(power: str | PowerSchedule) -> PowerSchedule:
+    return PowerSchedule.parse(power) if isinstance(power, str) else power

@@ -71,6 +71,24 @@ class PowerSchedule:
                 remedy=f"use {' or '.join(known)}; artifacts of tier mid have more than one",
             )
 
+    def check_caches(self, caches: Mapping[str, Collection[object]]) -> None:
+        """Checks that the KV cache stays valid across every switch.
+
+        Args:
+            caches: Sub-network → tensors of its KV cache, names and shapes.
+
+        Raises:
+            UsageError: It does not.
+        """
+        first, *others = self.names
+        for name in others:
+            if set(caches[name]) != set(caches[first]):
+                raise UsageError(
+                    f"the KV cache of {first} is not valid for {name}: key/value heads were pruned",
+                    received=", ".join(self.names),
+                    remedy="run one sub-network alone, or compile with keep_cache = true in the section [prune]",
+                )
+
 
 class PowerSwitch:
     """Executors that change the sub-network between two tokens; all of them stay open.

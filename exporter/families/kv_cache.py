@@ -12,6 +12,10 @@ MASKED = -1e4
 """Added to the scores a token must not see; finite in float16, and exp(-1e4) is 0 in every float type."""
 
 
+CACHE_PREFIX = "past_"
+"""How the names of a component's inputs start that are the cache."""
+
+
 class KvCache:
     """Keys and values of every layer, as arrays `past_key_<l>` and `past_value_<l>` [1, kv_heads, C, head_dim].
 
@@ -23,7 +27,7 @@ class KvCache:
         self.arrays: dict[str, Array] = {
             spec.name: np.zeros(spec.shape, spec.numpy_dtype)
             for spec in inputs
-            if spec.name.startswith("past_")
+            if spec.name.startswith(CACHE_PREFIX)
         }
         self.capacity = min(array.shape[2] for array in self.arrays.values())
         self.length = 0
@@ -31,7 +35,7 @@ class KvCache:
     def append(self, outputs: Mapping[str, Array], rows: int) -> None:
         """Stores the first `rows` rows of the outputs `new_key_<l>` and `new_value_<l>`."""
         for name, array in self.arrays.items():
-            new = outputs[name.replace("past_", "new_", 1)]
+            new = outputs[name.replace(CACHE_PREFIX, "new_", 1)]
             array[:, :, self.length : self.length + rows] = new[:, :, :rows].astype(array.dtype)
         self.length += rows
 

@@ -60,7 +60,7 @@ def run_command(
     request = make_request(prompt=prompt, image=image, audio=audio, tensors=_tensor_paths(inputs))
     opened = Artifact(artifact)
     with opened.executors(reference=reference, power=power) as executors:
-        runner = opened.runner()
+        runner = opened.runner(power)
         if request.tensors or opened.manifest.family == "generic":
             _report_tensors(runner.generate(executors, request, max_new_tokens).tensors, save)
             return

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from exporter.families.kv_cache import CACHE_PREFIX
 from exporter.program import Component
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
@@ -111,7 +112,7 @@ def _cache(built: Built, narrowed: Mapping[str, str]) -> set[TensorRecord]:
     """Returns the tensors of the KV cache that a sub-network's components read."""
     names = [narrowed.get(name, name) for name in _full_components(built)]
     specs = [spec for name in names for spec in built.plan.components[name].component.inputs]
-    return {TensorRecord.of(spec) for spec in specs if spec.name.startswith("past_")}
+    return {TensorRecord.of(spec) for spec in specs if spec.name.startswith(CACHE_PREFIX)}
 
 
 def _component(built: Built, plan: ComponentPlan) -> ComponentRecord:

@@ -91,7 +91,8 @@ def record_subnetwork_feeds(
     """
     feeds: dict[str, list[Feeds]] = {}
     for network in nested:
-        recorded = record_feeds(program, _executors(program, nested, network, folder), requests)
+        chosen = _chosen(program, nested, network)
+        recorded = record_feeds(chosen, _executors(chosen, folder), requests)
         feeds |= {network.components.get(name, name): samples for name, samples in recorded.items()} | feeds
     return feeds
 
@@ -110,10 +111,10 @@ def measure_accuracy(
     requests = _test_requests(program, model) if len(nested) > 1 else []
     if not requests:
         return tuple(nested)
-    runner = program_runner(program)
     measured = []
     for network in nested:
-        executors = _executors(program, nested, network, folder)
+        chosen = _chosen(program, nested, network)
+        runner, executors = program_runner(chosen), _executors(chosen, folder)
         right = [
             runner.generate(executors, request, _ANSWER_TOKENS).text == request.answer for request in requests
         ]
@@ -122,14 +123,21 @@ def measure_accuracy(
     return tuple(measured)
 
 
-def _executors(
-    program: Program, nested: Sequence[Nested], network: Nested, folder: Path
-) -> dict[str, OnnxExecutor]:
+def _chosen(program: Program, nested: Sequence[Nested], network: Nested) -> Program:
+    """Returns the program of one sub-network: narrowed components under the names of those they stand for."""
     variants = {name for other in nested for name in other.components.values()}
-    return {
-        name: OnnxExecutor(folder / f"{network.components.get(name, name)}.onnx")
+    components = {
+        name: program.components[network.components.get(name, name)]
         for name in program.components
         if name not in variants
+    }
+    return dataclasses.replace(program, components=components)
+
+
+def _executors(program: Program, folder: Path) -> dict[str, OnnxExecutor]:
+    return {
+        name: OnnxExecutor(folder / f"{component.name}.onnx")
+        for name, component in program.components.items()
     }
 
 

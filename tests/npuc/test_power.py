@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from npuc.artifact import Artifact
 from npuc.errors import UsageError
+from npuc.manifest import ComponentRecord, TensorRecord
 from npuc.power import PowerSchedule, PowerSwitch
 
 
@@ -34,6 +36,45 @@ def test_what_is_no_schedule_is_refused(text):
 def test_an_unknown_subnetwork_is_refused():
     with pytest.raises(UsageError, match="no sub-network turbo"):
         PowerSchedule.parse("turbo").check(["full", "low_power"])
+
+
+def test_a_switch_that_loses_the_cache_is_refused():
+    caches = {"full": {("past_key_0", 4)}, "balanced": {("past_key_0", 4)}, "low_power": {("past_key_0", 2)}}
+    PowerSchedule.parse("low_power").check_caches(caches)
+    PowerSchedule.parse("full:2,balanced").check_caches(caches)
+    with pytest.raises(UsageError, match="cache of full is not valid for low_power") as refused:
+        PowerSchedule.parse("full:2,balanced:1,low_power").check_caches(caches)
+    assert "keep_cache" in refused.value.remedy
+
+
+def test_an_artifact_gives_each_network_its_cache_and_refuses_the_switch(manifest, tmp_path):
+    full, narrow = (decoder(name, heads) for name, heads in (("decode", 4), ("decode_low_power", 2)))
+    (network,) = manifest.subnetworks
+    low_power = network.model_copy(update={"name": "low_power", "components": {"decode": narrow.name}})
+    changes = {"components": (full, narrow), "subnetworks": (network, low_power)}
+    (tmp_path / "manifest.json").write_text(manifest.model_copy(update=changes).model_dump_json())
+    artifact = Artifact(tmp_path)
+    assert artifact.components("low_power")["decode"] == narrow
+    with (
+        pytest.raises(UsageError, match="cache of full is not valid for low_power"),
+        artifact.executors(power="full:2,low_power"),
+    ):
+        pass
+
+
+def decoder(name, heads):
+    """The record of a decoder without binaries."""
+    cache = TensorRecord(name="past_key_0", dtype="FLOAT16", shape=(1, heads, 8, 16))
+    return ComponentRecord(
+        name=name,
+        role="decode",
+        modality="text",
+        reference=f"model/{name}.onnx",
+        inputs=(cache,),
+        outputs=(cache,),
+        layers=(),
+        segments=(),
+    )
 
 
 def networks(calls):
