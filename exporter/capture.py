@@ -26,6 +26,7 @@ from torch import nn
 
 from exporter.errors import ExportError
 from exporter.modality import SCOPE_KEY, ModalityRule, tag_modalities
+from exporter.operator_signatures import parsed_once
 from exporter.program import Component, Modality, Role, TensorSpec
 from exporter.simplify import simplify
 from exporter.weights import Bind
@@ -167,7 +168,7 @@ def _trace(module: nn.Module, what: Capture, device: str) -> torch.export.Export
 def _to_onnx(exported: torch.export.ExportedProgram, what: Capture) -> ir.Model:
     """Translates to unoptimised ONNX; weights stay where they are."""
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), parsed_once(), torch.no_grad():
             program = torch.onnx.export(
                 exported,
                 input_names=[spec.name for spec in what.inputs],
