@@ -33,9 +33,11 @@ from targets.snapdragon.hexagon.importer.component import import_integer_program
 from targets.snapdragon.hexagon.instruction_count import InstructionCount, count_executed
 from targets.snapdragon.hexagon.lower import Layout, lower_program
 from targets.snapdragon.hexagon.operations.addition import Addition
+from targets.snapdragon.hexagon.operations.broadcast import Broadcast
 from targets.snapdragon.hexagon.operations.convolution import Convolution
 from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
 from targets.snapdragon.hexagon.operations.lookup import Lookup, tabulate
+from targets.snapdragon.hexagon.operations.max_pool import MaxPool
 from targets.snapdragon.hexagon.operations.mean import Mean
 from targets.snapdragon.hexagon.operations.multiplication import Multiplication
 from targets.snapdragon.hexagon.operations.operation import Operation
@@ -91,6 +93,8 @@ def kernel_programs() -> dict[str, IntegerProgram]:
         "softmax over 128": Softmax("softmax", rows, dataclasses.replace(out, scale=1 / 256, zero_point=0)),
         "layer norm over 128": LayerNorm("norm", rows, out, np.ones(128), np.zeros(128), 1e-5),
         "mean over 16 positions": Mean("mean", rows, means),
+        "max pool of 3 by 3 in steps of 2, 64 channels, 16 by 16": _pool(),
+        "repeat 64 channels over 16 by 16": _repeat(),
     }
     return {
         name: IntegerProgram("kernel", operation.sources, (operation,), (operation.output,))
@@ -118,6 +122,16 @@ def _depthwise(rng: np.random.Generator) -> Operation:
     weights = rng.integers(-127, 128, (64, 1, 3, 3)).astype(np.int8)
     scale, bias = fixed_point_scale(np.full(64, 4e-3)), np.zeros(64, np.int32)
     return Convolution("depthwise", source, output, weights, bias, scale, pads=(1, 1, 1, 1), groups=64)
+
+
+def _pool() -> Operation:
+    source, output = (QuantizedTensor(n, (1, 64, e, e), 1, 0.05, 117) for n, e in (("x", 16), ("z", 8)))
+    return MaxPool("pool", source, output, (3, 3), (2, 2), (1, 1, 1, 1))
+
+
+def _repeat() -> Operation:
+    source, output = (QuantizedTensor(n, (1, 64, e, e), 1, 0.05, 117) for n, e in (("x", 1), ("z", 16)))
+    return Broadcast("repeat", source, output)
 
 
 def measure(name: str, program: IntegerProgram, *, moves: bool) -> Row:

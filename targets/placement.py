@@ -46,8 +46,11 @@ class _Placer:
         """The decision on a node, with what the processors before its own say."""
         place = self._places[node]
         end = len(self._accelerators) if place is None else self._accelerators.index(place)
-        refusals = {a.name: self._why(a, node, place) for a in self._accelerators[:end]}
+        skipped = [a.name for a in self._accelerators[:end]]
+        refusals = {name: found for name in skipped if (found := self._refusals[name].get(node)) is not None}
         reasons = [f"not on {name.upper()}: {refusal.reason}" for name, refusal in refusals.items()]
+        if skipped and not reasons:
+            reasons = [f"it belongs to a node on {'the CPU' if place is None else place.name.upper()}"]
         remedy = next((refusal.remedy for refusal in refusals.values() if refusal.remedy), "")
         if place is not None:
             reason, placement = "; ".join([place.reason, *reasons]), Placement(place.name)
@@ -60,12 +63,13 @@ class _Placer:
 
     def _offer(self, accelerator: Accelerator, units: list[list[ir.Node]]) -> list[list[ir.Node]]:
         """Gives an accelerator the units that it takes whole; returns the others."""
+        is_first = accelerator is self._accelerators[0]
         pairs = [node for node in self._component.model.graph if is_pair(node)]
-        asked = [node for unit in units for node in unit]
-        refusals = dict(accelerator.refusals(self._component, [*pairs, *asked])) if asked else {}
+        asked = [*pairs, *(node for unit in units for node in unit)]
+        refusals = dict(accelerator.refusals(self._component, asked)) if units or is_first else {}
         self._refusals[accelerator.name] = refusals
         whole = [unit for unit in units if not any(node in refusals for node in unit)]
-        if accelerator is not self._accelerators[0]:
+        if not is_first:
             refusals |= _too_small(accelerator, whole)
         self._places |= {node: accelerator for unit in whole for node in unit if node not in refusals}
         return [unit for unit in units if unit[0] not in self._places]
@@ -76,10 +80,6 @@ class _Placer:
             a for a in self._accelerators if node not in self._refusals[a.name] and not a.exchanges_codes
         )
         return next(taking, None)
-
-    def _why(self, accelerator: Accelerator, node: ir.Node, place: Accelerator | None) -> Refusal:
-        belongs = f"it belongs to a node on {'the CPU' if place is None else place.name.upper()}"
-        return self._refusals[accelerator.name].get(node, Refusal(belongs))
 
     def _place_pairs(self, graph: ir.Graph) -> None:
         """Puts pairs with the nodes beside them where processors exchange codes, else where they are taken."""

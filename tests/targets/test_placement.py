@@ -50,7 +50,7 @@ def test_what_the_first_processor_refuses_goes_to_the_next_with_its_codes(proces
     assert {str(row.placement) for row in rows.values()} == {"htp", "hvx"}
     assert rows["norm"].reason.startswith("integer kernel; not on HTP: HTP takes no signed 8-bit gain")
     assert "unsigned" in rows["norm"].remedy
-    assert rows["nq"].reason == "integer kernel; not on HTP: it belongs to a node on HVX"
+    assert rows["nq"].reason == "integer kernel; it belongs to a node on HVX"
 
 
 def test_a_run_too_small_for_a_call_goes_to_the_cpu(processors):

@@ -7,11 +7,11 @@ that only moves the channel axis costs nothing, because blocks do not know the g
 from __future__ import annotations
 
 from targets.snapdragon.hexagon.kernels.moves import pack, pad, transpose, unpack
-from targets.snapdragon.hexagon.kernels.packed_convolution import packed_convolution
-from targets.snapdragon.hexagon.kernels.registry import PACKED_KERNELS
+from targets.snapdragon.hexagon.kernels.registry import PACKED_KERNELS, WINDOW_KERNELS
 from targets.snapdragon.hexagon.kernels.writer import KernelCode
 from targets.snapdragon.hexagon.layout import COLUMNS, BlockLayout, round_up
 from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.operations.max_pool import MaxPool
 from targets.snapdragon.hexagon.operations.operation import Operation
 from targets.snapdragon.hexagon.operations.regrouping import Regrouping
 from targets.snapdragon.hexagon.program import IntegerProgram
@@ -49,10 +49,11 @@ class _Pass:
         sources = tuple(self._buffers[source.name] for source in operation.sources)
         if isinstance(operation, Regrouping):
             self._regroup(operation)
-        elif isinstance(operation, Convolution):
+        elif isinstance(operation, (Convolution, MaxPool)):
             padded = _padded_layout(operation)
             source = self._pad(operation, padded, sources[0])
-            self._step(packed_convolution(operation, padded), (source,), operation.output, operation.name)
+            window = WINDOW_KERNELS[type(operation)](operation, padded)
+            self._step(window, (source,), operation.output, operation.name)
         else:
             kernel = PACKED_KERNELS[type(operation)](operation)
             self._step(kernel, sources, operation.output, operation.name)
@@ -80,18 +81,18 @@ class _Pass:
             )
         self.pack(output, buffer, operation.name)
 
-    def _pad(self, operation: Convolution, padded: BlockLayout, source: str) -> str:
+    def _pad(self, operation: Convolution | MaxPool, padded: BlockLayout, source: str) -> str:
         layout = BlockLayout(*operation.source.extents)
         if padded == layout:
             return source
         buffer = f"{operation.output.name}.padded"
         self.sizes[buffer] = padded.nbytes
-        kernel = pad(layout, padded, operation.pads[0], operation.pads[1], operation.source.zero_point)
+        kernel = pad(layout, padded, operation.pads[0], operation.pads[1], operation.padding_code)
         self.steps.append(Step(kernel, (source,), buffer, operation.name))
         return buffer
 
 
-def _padded_layout(operation: Convolution) -> BlockLayout:
+def _padded_layout(operation: Convolution | MaxPool) -> BlockLayout:
     """The input with its padding, and with columns for the output columns that fill up a row."""
     layout, output = BlockLayout(*operation.source.extents), BlockLayout(*operation.output.extents)
     last = [

@@ -22,7 +22,7 @@ from targets.snapdragon.hexagon.operations.requantization import Requantization
 from targets.snapdragon.hexagon.program import IntegerProgram
 from targets.snapdragon.hexagon.tensor import QuantizedTensor
 
-_IMAGE_OPERATORS = frozenset({"AveragePool", "Conv", "GlobalAveragePool"})
+_IMAGE_OPERATORS = frozenset({"AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"})
 
 
 def import_integer_program(component: Component) -> IntegerProgram:

@@ -15,7 +15,7 @@ from targets.snapdragon.hexagon.importer.elementwise import (
     swish,
     tabulated,
 )
-from targets.snapdragon.hexagon.importer.pooling import convert_average_pool
+from targets.snapdragon.hexagon.importer.pooling import convert_average_pool, convert_max_pool
 from targets.snapdragon.hexagon.importer.products import convert_convolution, convert_product, convert_sum
 from targets.snapdragon.hexagon.importer.rows import convert_layer_norm, convert_mean, convert_softmax
 from targets.snapdragon.hexagon.importer.shapes import convert_regrouping
@@ -28,9 +28,11 @@ CONVERTERS: Mapping[str, Converter] = {
     "Gelu": convert_gelu,
     "Gemm": convert_product,
     "GlobalAveragePool": convert_mean,
+    "GlobalMaxPool": convert_max_pool,
     "HardSwish": tabulated(hard_swish),
     "LayerNormalization": convert_layer_norm,
     "MatMul": convert_product,
+    "MaxPool": convert_max_pool,
     "Mul": convert_multiplication,
     "ReduceMean": convert_mean,
     "Reshape": convert_regrouping,

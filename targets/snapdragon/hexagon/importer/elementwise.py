@@ -10,11 +10,11 @@ import onnx_ir as ir
 from scipy import special
 
 from exporter.program import Array
+from targets.snapdragon.hexagon.importer.broadcasting import equal_operands
 from targets.snapdragon.hexagon.importer.context import Converter, NodeContext
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import (
     required_input,
-    same_axis,
 )
 from targets.snapdragon.hexagon.operations.lookup import Lookup, tabulate
 from targets.snapdragon.hexagon.operations.multiplication import Multiplication
@@ -24,8 +24,8 @@ from targets.snapdragon.hexagon.tensor import QuantizedTensor
 def convert_multiplication(
     context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
 ) -> QuantizedTensor:
-    """The product of two activations of one shape."""
-    left, right = same_axis(context, node, output)
+    """The product of two activations."""
+    left, right = equal_operands(context, node, output)
     result = dataclasses.replace(output, channel_axis=left.channel_axis)
     context.add(Multiplication(node_name(node), left, right, result, minimum))
     return result

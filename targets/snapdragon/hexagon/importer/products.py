@@ -10,6 +10,7 @@ import onnx_ir as ir
 from exporter.program import Array
 from targets.snapdragon.hexagon.fixed_point import HEADROOM, fixed_point_scale
 from targets.snapdragon.hexagon.importer import qdq
+from targets.snapdragon.hexagon.importer.broadcasting import equal_operands
 from targets.snapdragon.hexagon.importer.context import NodeContext
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import (
@@ -19,7 +20,6 @@ from targets.snapdragon.hexagon.importer.reading import (
     read_weight,
     refused,
     required_input,
-    same_axis,
 )
 from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.convolution import Convolution
@@ -107,7 +107,7 @@ def convert_sum(
         if producer is not None and producer.op_type == "MatMul":
             bias = required_input(node, 1 - index)
             return _dense(context, producer, bias, output, minimum)
-    left, right = same_axis(context, node, output)
+    left, right = equal_operands(context, node, output)
     result = dataclasses.replace(output, channel_axis=left.channel_axis)
     context.add(Addition(node_name(node), left, right, result, minimum))
     return result

@@ -10,9 +10,7 @@ import onnx_ir as ir
 from exporter.program import Array
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.importer import qdq
-from targets.snapdragon.hexagon.importer.context import NodeContext
 from targets.snapdragon.hexagon.importer.qdq import node_name
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
 
 
 def required_input(node: ir.Node, index: int) -> ir.Value:
@@ -70,18 +68,3 @@ def read_values(node: ir.Node, value: ir.Value) -> Array:
     if constant is None:
         raise refused(node, "a parameter that is not a constant")
     return constant.values.reshape(-1)
-
-
-def same_axis(
-    context: NodeContext, node: ir.Node, output: QuantizedTensor
-) -> tuple[QuantizedTensor, QuantizedTensor]:
-    """Both operands of an element-wise operator, with their channels on one axis.
-
-    Raises:
-        TargetError: A shape is broadcast.
-    """
-    left = context.tensor(required_input(node, 0))
-    right = context.tensor(required_input(node, 1), left.channel_axis)
-    if left.shape != output.shape or right.shape != output.shape:
-        raise refused(node, f"shapes {left.shape} and {right.shape}")
-    return left, right

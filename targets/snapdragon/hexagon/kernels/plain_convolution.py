@@ -9,6 +9,7 @@ from tvm.script.ir_builder import tirx as T
 from targets.snapdragon.hexagon.kernels import plain
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
 from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.operations.max_pool import MaxPool
 
 
 def plain_convolution(operation: Convolution) -> KernelCode:
@@ -42,11 +43,12 @@ def _accumulate(
         x = column * operation.strides[1] + kernel_column * operation.dilations[1] - operation.pads[1]
         tap = ((channel * inputs + depth) * rows + kernel_row) * columns + kernel_column
         first = T.floordiv(channel, outputs // operation.groups) * inputs
-        value = _padded(operation, codes, first + depth, y, x)
+        value = padded_code(operation, codes, first + depth, y, x)
         plain.put(total, total[0] + value * T.Cast("int32", weights[tap]))
 
 
-def _padded(operation: Convolution, codes: Any, depth: Any, y: Any, x: Any) -> Any:
+def padded_code(operation: Convolution | MaxPool, codes: Any, depth: Any, y: Any, x: Any) -> Any:
+    """The int32 code of an input position, which may lie in the padding."""
     value = plain.code(codes, plain.offset(operation.source, depth, y, x))
     tests = []
     if operation.pads[0] or operation.pads[2]:
@@ -54,5 +56,5 @@ def _padded(operation: Convolution, codes: Any, depth: Any, y: Any, x: Any) -> A
     if operation.pads[1] or operation.pads[3]:
         tests += [x >= 0, x < operation.source.width]
     for test in tests:
-        value = T.if_then_else(test, value, T.int32(operation.source.zero_point))
+        value = T.if_then_else(test, value, T.int32(operation.padding_code))
     return value

@@ -57,6 +57,11 @@ class Convolution:
         return (self.source,)
 
     @property
+    def padding_code(self) -> int:
+        """Code of the padding, which stands for zero."""
+        return self.source.zero_point
+
+    @property
     def kernel(self) -> tuple[int, int]:
         """(rows, columns) of the kernel."""
         return int(self.weights.shape[2]), int(self.weights.shape[3])
@@ -80,7 +85,7 @@ class Convolution:
         (codes,), weights = planes, self.dense_weights.astype(np.int64)
         top, left, bottom, right = self.pads
         padded = np.pad(
-            codes, ((0, 0), (top, bottom), (left, right)), constant_values=self.source.zero_point
+            codes, ((0, 0), (top, bottom), (left, right)), constant_values=self.padding_code
         ).astype(np.int64)
         outputs, height, width = self.output.extents
         sums = np.broadcast_to(self.bias.astype(np.int64)[:, None, None], (outputs, height, width)).copy()

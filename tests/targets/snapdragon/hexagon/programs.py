@@ -6,9 +6,11 @@ import numpy as np
 
 from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
 from targets.snapdragon.hexagon.operations.addition import Addition
+from targets.snapdragon.hexagon.operations.broadcast import Broadcast
 from targets.snapdragon.hexagon.operations.convolution import Convolution
 from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
 from targets.snapdragon.hexagon.operations.lookup import Lookup
+from targets.snapdragon.hexagon.operations.max_pool import MaxPool
 from targets.snapdragon.hexagon.operations.mean import Mean
 from targets.snapdragon.hexagon.operations.multiplication import Multiplication
 from targets.snapdragon.hexagon.operations.regrouping import Regrouping
@@ -95,6 +97,43 @@ def convolutions():
         depthwise("strided", image("g", 33, 7, 9), (3, 2), (2, 2), (1, 0, 1, 1)),
         depthwise("depthwise.whole", image("h", 40, 2, 3), (2, 3)),
     ]
+
+
+def pools():
+    """Windows over full and partial blocks and columns: steps of one and two, padding, dilation, one position."""
+
+    def pool(name, channels, extents, kernel, strides, pads, dilations=(1, 1)):
+        source = QuantizedTensor(f"{name}.in", (1, channels, *extents), 1, X_SCALE, X_ZERO)
+        sizes = [
+            (extent + pads[axis] + pads[axis + 2] - (kernel[axis] - 1) * dilations[axis] - 1) // strides[axis]
+            + 1
+            for axis, extent in enumerate(extents)
+        ]
+        output = dataclasses.replace(source, name=f"{name}.out", shape=(1, channels, *sizes))
+        return MaxPool(name, source, output, kernel, strides, pads, dilations)
+
+    return [
+        pool("pool.stem", 40, (7, 9), (3, 3), (2, 2), (1, 1, 1, 1)),
+        pool("pool.slides", 64, (4, 7), (3, 2), (1, 1), (1, 0, 1, 1)),
+        pool("pool.gaps", 5, (6, 10), (2, 2), (1, 3), (0, 0, 0, 0), (2, 3)),
+        pool("pool.whole", 150, (3, 6), (2, 2), (1, 1), (0, 0, 0, 0), (2, 5)),
+    ]
+
+
+def broadcasts():
+    """An operand repeated along channels, rows and columns, alone and together, and along a single position."""
+
+    def repeat(name, source, output):
+        tensors = (
+            QuantizedTensor(f"{name}.{end}", (1, *extents), 1, X_SCALE, X_ZERO)
+            for end, extents in (("in", source), ("out", output))
+        )
+        return Broadcast(name, *tensors)
+
+    whole = (70, 3, 6)
+    sources = ((1, 3, 6), (70, 1, 6), (70, 3, 1), (70, 1, 1), (1, 1, 1))
+    operations = [repeat(f"repeat.{number}", source, whole) for number, source in enumerate(sources)]
+    return [*operations, repeat("repeat.vector", (1, 1, 1), (150, 1, 1))]
 
 
 def moves():

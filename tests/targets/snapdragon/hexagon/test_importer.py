@@ -152,3 +152,50 @@ def _agrees(component, program):
     codes = program.reference({"x": program.inputs[0].quantize(feeds["x"])})["y"]
     expected = OnnxExecutor(component.model, threads=1)(feeds)["y"]
     assert np.abs(program.outputs[0].dequantize(codes) - expected).max() <= 1.001 * float(SCALE)
+
+
+def _agreement(text, constants=()):
+    """Of the integer program with ONNX Runtime, in codes."""
+    component = make_component(text, STEPS | dict(constants))
+    program = import_integer_program(component)
+    feeds = random_feeds(component)
+    codes = program.reference({t.name: t.quantize(feeds[t.name]) for t in program.inputs})
+    (expected,) = OnnxExecutor(component.model, threads=1)(feeds).values()
+    (output,) = program.outputs
+    difference = output.quantize(expected).astype(int) - codes[output.name]
+    return [type(operation).__name__ for operation in program.operations], int(np.abs(difference).max())
+
+
+@pytest.mark.parametrize(
+    ("body", "shape", "pool"),
+    [
+        ("v = MaxPool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(xd)", "1,5,4,4", "MaxPool"),
+        ("v = GlobalMaxPool(xd)", "1,5,1,1", "MaxPool"),
+        ("m = MaxPool<kernel_shape=[2,2], strides=[2,2]>(xd) v = Relu(m)", "1,5,4,4", "Requantization"),
+    ],
+)
+def test_the_largest_code_is_the_largest_value(body, shape, pool):
+    names, difference = _agreement(f"(float[1,5,8,8] x) => (float[{shape}] y) {{ {BEFORE} {body} {AFTER} }}")
+    assert pool in names and names[0] == "MaxPool"
+    assert difference == 0
+
+
+@pytest.mark.parametrize("operator", ["Add", "Mul"])
+@pytest.mark.parametrize("shape", ["1,5,1,1", "1,1,4,6", "5,1,6", "6", "1,1,1,1", "1,5,4,6"])
+def test_an_operand_is_repeated_to_the_shape_of_the_other(operator, shape):
+    text = f"""(float[1,5,4,6] x, float[{shape}] o) => (float[1,5,4,6] y) {{
+        {BEFORE} oq = QuantizeLinear(o, s, z)  od = DequantizeLinear(oq, s, z)
+        v = {operator}(od, xd) {AFTER}
+    }}"""
+    names, difference = _agreement(text)
+    assert ("Broadcast" in names) == (shape != "1,5,4,6")
+    assert difference <= 1
+
+
+def test_part_of_the_height_cannot_be_repeated():
+    text = f"""(float[1,5,3,4,6] x, float[1,5,1,4,6] o) => (float[1,5,3,4,6] y) {{
+        {BEFORE} oq = QuantizeLinear(o, s, z)  od = DequantizeLinear(oq, s, z)
+        v = Add(xd, od) {AFTER}
+    }}"""
+    with pytest.raises(TargetError, match="repeated"):
+        import_integer_program(make_component(text, STEPS))

@@ -13,6 +13,8 @@ from tests.targets.snapdragon.hexagon import programs
 def everything():
     operations = [
         *programs.convolutions(),
+        *programs.pools(),
+        *programs.broadcasts(),
         *programs.moves(),
         *programs.rows("image", (1, 70, 3, 6), 1),
         *programs.rows("single", (1, 300), 1)[4:],
@@ -82,6 +84,8 @@ def test_packing_saves_instructions_in_every_kernel(packed, plain, everything, r
         "lookup",
         "softmax",
         "layer_norm",
+        "max_pool",
+        "broadcast",
     )
     for kernel in kernels:
         packets = [
