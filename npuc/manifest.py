@@ -196,6 +196,7 @@ class Budget(_Record):
         relation: `at most` or `at least`.
         met: Whether the value keeps to the limit.
         basis: How the value was found: measured, or an estimate and of what.
+        estimated: Whether the value is the best that the device could reach, not what it does reach.
     """
 
     name: str
@@ -205,6 +206,14 @@ class Budget(_Record):
     relation: Literal["at most", "at least"]
     met: bool
     basis: str
+    estimated: bool = False
+
+    @property
+    def verdict(self) -> Literal["met", "possible", "not met"]:
+        """What the value says of the limit; an estimate of the best case can only rule it out."""
+        if not self.met:
+            return "not met"
+        return "possible" if self.estimated else "met"
 
 
 class SubnetworkRecord(_Record):

@@ -33,6 +33,7 @@ _TEXT_COLUMNS = frozenset(
         "why",
     }
 )
+_VERDICT_COLOURS = {"met": "green", "possible": "yellow", "not met": "red"}
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -181,7 +182,7 @@ def budget_table(manifest: Manifest) -> Table:
     """Returns what the artifact takes or reaches beside what the device's budgets allow."""
     table = _table("budgets", "what", "value", "limit", "", "basis")
     for budget in manifest.budgets:
-        mark = "[green]met[/]" if budget.met else "[red]NOT met[/]"
+        mark = f"[{_VERDICT_COLOURS[budget.verdict]}]{budget.verdict}[/]"
         limit = f"{budget.relation} {amount(budget.limit, budget.unit)}"
         table.add_row(budget.name, amount(budget.value, budget.unit), limit, mark, budget.basis)
     return table

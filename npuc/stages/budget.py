@@ -48,9 +48,18 @@ def budgets(
     )
 
 
-def _at_most(name: str, value: float, limit: float, basis: str, unit: str = "B") -> Budget:
+def _at_most(
+    name: str, value: float, limit: float, basis: str, unit: str = "B", estimated: bool = False
+) -> Budget:
     return Budget(
-        name=name, unit=unit, value=value, limit=limit, relation="at most", met=value <= limit, basis=basis
+        name=name,
+        unit=unit,
+        value=value,
+        limit=limit,
+        relation="at most",
+        met=value <= limit,
+        basis=basis,
+        estimated=estimated,
     )
 
 
@@ -69,6 +78,7 @@ def _speed(components: Mapping[str, Component], device: Device) -> tuple[Budget,
         device.budgets.first_token_seconds.value,
         "estimate, lower limit: every component once, at the device's memory bandwidth",
         unit="s",
+        estimated=True,
     )
     return (first, *(_tokens_per_second(seconds[name], device) for name in decode))
 
@@ -83,4 +93,5 @@ def _tokens_per_second(seconds: float, device: Device) -> Budget:
         relation="at least",
         met=value >= limit,
         basis="estimate, upper limit: weights and KV cache read once a token at the device's bandwidth",
+        estimated=True,
     )

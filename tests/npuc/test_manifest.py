@@ -3,7 +3,7 @@ import json
 import pytest
 
 from npuc.errors import ArtifactError
-from npuc.manifest import MANIFEST_NAME, read_manifest
+from npuc.manifest import MANIFEST_NAME, Budget, read_manifest
 from npuc.version import SCHEMA_VERSION
 
 
@@ -46,3 +46,21 @@ def test_unknown_key_is_damage(tmp_path, manifest):
     (tmp_path / MANIFEST_NAME).write_text(json.dumps(values))
     with pytest.raises(ArtifactError, match="extra"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("met", "estimated", "verdict"),
+    [(True, False, "met"), (True, True, "possible"), (False, False, "not met"), (False, True, "not met")],
+)
+def test_an_estimate_of_the_best_case_can_only_rule_a_budget_out(met, estimated, verdict):
+    budget = Budget(
+        name="speed",
+        unit="s",
+        value=1,
+        limit=2,
+        relation="at most",
+        met=met,
+        basis="here",
+        estimated=estimated,
+    )
+    assert budget.verdict == verdict
