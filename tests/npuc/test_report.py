@@ -1,3 +1,4 @@
+from npuc.manifest import Budget
 from npuc.report import write_report
 from npuc.training_curves import DISTILLATION, QAT, SUBNETWORKS, write_curve
 from passes.training.loss_curve import LossCurve, LossPoint
@@ -40,3 +41,17 @@ def test_each_training_is_shown_under_its_heading(manifest, tmp_path):
 def test_without_training_there_is_no_curve(manifest, tmp_path):
     text = report(manifest, tmp_path)
     assert "<svg" not in text and "Fine-tuning" not in text
+
+
+def test_an_estimated_budget_is_not_called_met(manifest, tmp_path):
+    memory = Budget(name="memory", unit="B", value=1, limit=2, relation="at most", met=True, basis="as built")
+    speed = memory.model_copy(update={"name": "first token", "estimated": True})
+    slow = speed.model_copy(update={"name": "tokens", "met": False})
+    text = report(manifest.model_copy(update={"budgets": (memory, speed, slow)}), tmp_path)
+    rows = {budget.name: text.split(f"<td>{budget.name}</td>")[1] for budget in (memory, speed, slow)}
+    verdicts = {name: row.split("<span")[1].split("</span>")[0] for name, row in rows.items()}
+    assert verdicts == {
+        "memory": ' class="ok">met',
+        "first token": ' class="">possible',
+        "tokens": ' class="no">not met',
+    }
