@@ -25,7 +25,7 @@ from npuc.report import REPORT_NAME, write_report
 from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.budget import budgets
 from npuc.stages.check import Checked
-from npuc.stages.prepare import Prepared
+from npuc.stages.prepared import Prepared
 from npuc.stages.subnetworks import Nested
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from targets.device import FORMAT_NAMES, Device

@@ -1,22 +1,23 @@
 """The float program behind a trained one: what integer formats of an NPU are made from.
 
 Training changes weights, so that capturing the model again would lose it, and rounding to FP8 first would only add its
-error. The trained float graphs, those of sub-networks, and what all of them are fed in calibration are therefore kept
-beside the prepared program, in the cache; they are no part of an artifact.
+error. The trained float graphs, those of sub-networks, and the calibration requests are therefore kept beside the
+prepared program, in the cache; they are no part of an artifact. What the graphs are fed is recorded again when it is
+needed: the KV caches of a large decoder take gigabytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
 from exporter.program import Component, Feeds, Program, Request
-from npuc.samples import load_samples, save_samples
-from npuc.stages.subnetworks import record_subnetwork_feeds, write_subnetworks
+from npuc.request_file import load_requests, save_requests
+from npuc.stages.subnetworks import Nested, record_subnetwork_feeds, write_subnetworks
 from npuc.weights_file import write_weights
 from passes.elastic import Subnetwork, lay_out
 from passes.fold_weight_transpose import FoldWeightTranspose
@@ -50,14 +51,17 @@ def copy_graphs(program: Program) -> Program:
 
 def keep_float_program(
     program: Program, subnetworks: Sequence[Subnetwork], requests: Sequence[Request], folder: Path
-) -> None:
-    """Writes a trained float program, its sub-networks, and what each of them is fed.
+) -> tuple[Nested, ...]:
+    """Writes a trained float program, its sub-networks, and the requests it is calibrated with.
 
     Args:
         program: Trained; its weights are bound to the file written, and the components of sub-networks added.
         subnetworks: From the largest to the smallest; none for a program without.
         requests: For calibration, at least one.
         folder: Where the prepared program lies.
+
+    Returns:
+        One entry a sub-network.
     """
     destination = folder / FLOAT_FOLDER
     destination.mkdir()
@@ -66,15 +70,16 @@ def keep_float_program(
     write_weights(program.components, destination)
     for name, component in program.components.items():
         ir.save(component.model, destination / f"{name}.onnx")
-    nested = write_subnetworks(program, subnetworks, destination)
-    save_samples(record_subnetwork_feeds(program, nested, requests, destination), destination)
+    save_requests(requests, destination)
+    return write_subnetworks(program, subnetworks, destination)
 
 
-def load_float_program(components: Iterable[Component], folder: Path) -> FloatProgram | None:
-    """Reads what `keep_float_program` wrote; None where nothing was trained.
+def load_float_program(program: Program, nested: Sequence[Nested], folder: Path) -> FloatProgram | None:
+    """Reads what `keep_float_program` wrote and runs its requests; None where nothing was trained.
 
     Args:
-        components: Of the prepared program.
+        program: Prepared.
+        nested: Its sub-networks.
         folder: Where it lies.
 
     Raises:
@@ -83,13 +88,16 @@ def load_float_program(components: Iterable[Component], folder: Path) -> FloatPr
     source = folder / FLOAT_FOLDER
     if not source.is_dir():
         return None
-    loaded = {}
-    for prepared in components:
-        component = dataclasses.replace(prepared, model=ir.load(source / f"{prepared.name}.onnx"))
+    loaded = {
+        name: dataclasses.replace(prepared, model=ir.load(source / f"{name}.onnx"))
+        for name, prepared in program.components.items()
+    }
+    master = dataclasses.replace(program, components=loaded)
+    feeds = record_subnetwork_feeds(master, nested, load_requests(source), source)
+    for component in loaded.values():
         # prefixes of channels lie first in shared weights; integer weights are not shared with sub-networks
         run_passes(component, [FoldWeightTranspose()])
-        loaded[component.name] = component
-    return FloatProgram(loaded, load_samples(source))
+    return FloatProgram(loaded, feeds)
 
 
 def drop_float_program(folder: Path) -> None:

@@ -22,7 +22,8 @@ from npuc.progress import Advance
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds
 from npuc.stages.float_program import FloatProgram, load_float_program
-from npuc.stages.prepare import Prepared, PrepareJob, observe_program, prepare_key
+from npuc.stages.prepare import PrepareJob, observe_program, prepare_key
+from npuc.stages.prepared import Prepared
 from npuc.stages.remarks import write_remarks
 from npuc.stages.scheme import Choice
 from npuc.weights_file import large_initializers, write_weights
@@ -178,7 +179,7 @@ def _float16(job: NpuProgramJob) -> dict[str, _Derived]:
 
 def _requantised(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, _Derived]:
     """Starts from the float program: rounding to FP8 first would only add its error."""
-    source = load_float_program(job.prepared.program.components.values(), artifact)
+    source = load_float_program(job.prepared.program, job.prepared.subnetworks, artifact)
     if source is None:  # nothing was trained: capturing the model again gives the same
         observed = observe_program(job.source, IrDump(None), folder)
         source = FloatProgram(observed.program.components, observed.feeds)

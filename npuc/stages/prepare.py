@@ -19,13 +19,12 @@ import exporter
 import npuc
 import passes
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Feeds, Modality, Program, Role
+from exporter.program import Feeds, Program
 from exporter.sources import DEMO, open_source
 from exporter.sources.fingerprint import source_fingerprint, source_identity
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import Cache, content_key, package_digest
 from npuc.dump_ir import IrDump
-from npuc.manifest import FormatError, LayerRecord
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.samples import save_samples
@@ -40,9 +39,10 @@ from npuc.stages.distill import (
 from npuc.stages.float_program import copy_graphs, keep_float_program
 from npuc.stages.normalize import normalize_program
 from npuc.stages.observe import draw_requests, record_feeds
+from npuc.stages.prepared import Prepared, load_prepared, summarize
 from npuc.stages.prune import Pruned, PruneJob, prune_program
 from npuc.stages.qat import QatStage
-from npuc.stages.quantize import Quantized, quantize_program
+from npuc.stages.quantize import quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
 from npuc.stages.training_data import training_data_digests
@@ -94,24 +94,6 @@ class Observed:
     pruned: Pruned | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A program ready for any device.
-
-    Attributes:
-        program: Final graphs; large weights are bound to the weights file. Narrowed components of sub-networks are
-            components of their own.
-        layers: Component name → format of each layer.
-        format_errors: Output error of both FP8 formats by modality.
-        subnetworks: The largest, the full program, first.
-    """
-
-    program: Program
-    layers: dict[str, tuple[LayerRecord, ...]]
-    format_errors: tuple[FormatError, ...]
-    subnetworks: tuple[Nested, ...]
-
-
 def prepare(job: PrepareJob, folder: Path) -> Prepared:
     """Fills `folder` and returns what was prepared.
 
@@ -126,14 +108,14 @@ def prepare(job: PrepareJob, folder: Path) -> Prepared:
     """
     key = prepare_key(job)
     if key is None:
-        return _load(_build(job, folder), folder)
+        return load_prepared(_build(job, folder), folder)
     summary = job.cache.fetch(
         key,
         folder,
         lambda building: _build(job, building),
         lambda: job.reporter.note("capture to weights: taken from the cache"),
     )
-    return _load(summary, folder)
+    return load_prepared(summary, folder)
 
 
 def prepare_key(job: PrepareJob) -> str | None:
@@ -203,7 +185,7 @@ def _build_from(job: PrepareJob, float_folder: Path, folder: Path) -> dict[str, 
         keep_float_program(master, subnetworks, requests, folder)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    return _summary(program, quantized, nested)
+    return summarize(program, quantized, nested)
 
 
 def observe_program(job: PrepareJob, dump: IrDump, folder: Path, checkpoints: Path | None = None) -> Observed:
@@ -301,47 +283,3 @@ def _write_model(
     for name, content in sorted(program.assets.items()):
         (assets_folder / name).write_bytes(content)
     return nested
-
-
-def _summary(program: Program, quantized: Quantized, nested: Sequence[Nested]) -> dict[str, Any]:
-    return {
-        "family": program.family,
-        "settings": program.settings,
-        "provenance": program.provenance,
-        "components": [
-            {"name": component.name, "role": component.role.value, "modality": component.modality.value}
-            for component in program.components.values()
-        ],
-        "layers": {
-            name: [layer.model_dump() for layer in layers] for name, layers in quantized.layers.items()
-        },
-        "format_errors": [row.model_dump() for row in quantized.format_errors],
-        "subnetworks": [dataclasses.asdict(network) for network in nested],
-    }
-
-
-def _load(summary: dict[str, Any], folder: Path) -> Prepared:
-    components = {
-        entry["name"]: Component(
-            entry["name"],
-            Role(entry["role"]),
-            Modality(entry["modality"]),
-            ir.load(folder / MODEL_FOLDER / f"{entry['name']}.onnx"),
-        )
-        for entry in summary["components"]
-    }
-    assets = {path.name: path.read_bytes() for path in sorted((folder / ASSETS_FOLDER).iterdir())}
-    program = Program(summary["family"], components, summary["settings"], assets, (), summary["provenance"])
-    layers = {
-        name: tuple(LayerRecord.model_validate(layer) for layer in entries)
-        for name, entries in summary["layers"].items()
-    }
-    subnetworks = tuple(Nested(**entry) for entry in summary["subnetworks"])
-    for network in subnetworks:
-        layers |= {narrowed: layers[name] for name, narrowed in network.components.items()}
-    return Prepared(
-        program,
-        layers,
-        tuple(FormatError.model_validate(row) for row in summary["format_errors"]),
-        subnetworks,
-    )

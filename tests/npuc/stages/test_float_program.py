@@ -37,8 +37,8 @@ def program():
 @pytest.fixture
 def loaded(program, tmp_path):
     master = copy_graphs(program)
-    keep_float_program(master, (FULL, HALF, THIRD), program.requests, tmp_path)
-    return load_float_program(master.components.values(), tmp_path)
+    nested = keep_float_program(master, (FULL, HALF, THIRD), program.requests, tmp_path)
+    return load_float_program(master, nested, tmp_path)
 
 
 def test_sub_networks_compute_what_the_narrowed_program_does(program, loaded):
@@ -73,4 +73,4 @@ def test_integer_weights_of_one_name_are_the_same_bytes(loaded):
 def test_without_training_there_is_none(program, loaded, tmp_path):
     drop_float_program(tmp_path)
     assert not list(tmp_path.iterdir())
-    assert load_float_program(program.components.values(), tmp_path) is None
+    assert load_float_program(program, (), tmp_path) is None
