@@ -38,8 +38,8 @@ def hexagon_refusal(node: ir.Node) -> str | None:
     groups), Gemm and MatMul by an int8 constant, Add, Mul, also with an operand that is broadcast, Relu, Sigmoid, Tanh,
     Gelu, Swish, HardSwish, Softmax, LayerNormalization over the last axis, AveragePool, MaxPool, GlobalAveragePool,
     GlobalMaxPool and ReduceMean over all positions, Reshape, Flatten, Squeeze, Unsqueeze, Transpose. QuantizeLinear and
-    DequantizeLinear themselves
-    are taken. Float arithmetic is refused: HVX float code can be compiled for v73 but not executed here.
+    DequantizeLinear themselves are taken. Float arithmetic is refused: HVX float code can be compiled for v73 but not
+    executed here.
 
     Attributes such as the padding of a pool are checked when the graph is imported (`survey_component`).
 
