@@ -9,6 +9,7 @@ import torch
 from targets.errors import ToolError
 from targets.tools.environment import ToolEnvironment
 from targets.tools.tool import find_tool
+from tests.captures import tiny_qwen, tiny_qwen_folder  # noqa: F401 - fixtures
 
 EMULATOR = "qemu-aarch64"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,38 +12,11 @@ import torch
 from torch import nn
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.options import CaptureOptions
 from exporter.program import Feeds, Program, tensor_spec
 from exporter.sources import open_source
-from passes.pipeline import directly_read_weights, normalize
 from passes.pruning.cut import Kept, axis_indices, cut
 from passes.pruning.dependencies import Dependencies
-from tests.tiny_qwen3_vl import build
-
-
-def captured(source: str | Path, options: CaptureOptions | None = None) -> Program:
-    """A normalised program."""
-    program = open_source(str(source), options or CaptureOptions())
-    keep = directly_read_weights(program)
-    for component in program.components.values():
-        normalize(component, keep)
-    return program
-
-
-def clone(program: Program) -> Program:
-    """A copy whose graphs can be changed."""
-    components = {
-        name: type(component)(component.name, component.role, component.modality, component.model.clone())
-        for name, component in program.components.items()
-    }
-    return Program(
-        program.family,
-        components,
-        copy.deepcopy(program.settings),
-        dict(program.assets),
-        program.requests,
-        dict(program.provenance),
-    )
+from tests.captures import clone, normalised
 
 
 def seeded(program: Program, name: str, seed: int = 0) -> dict[str, np.ndarray]:
@@ -138,15 +110,13 @@ def _unselect(
 
 
 @pytest.fixture(scope="session")
-def qwen(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    folder = tmp_path_factory.mktemp("tiny-qwen")
-    build(folder, tied=True)
-    return captured(folder, CaptureOptions(image_size=(64, 64), prefill_length=16, cache_length=32))
+def qwen(tiny_qwen: Program) -> Program:
+    return normalised(tiny_qwen)
 
 
 @pytest.fixture(scope="session")
 def demo() -> Program:
-    return captured("demo")
+    return normalised(open_source("demo"))
 
 
 class BertLayer(nn.Module):
@@ -230,7 +200,7 @@ def exported(module: nn.Module, example: torch.Tensor, folder: Path) -> Program:
         nn.init.normal_(parameter, std=0.2)
     path = folder / "model.pt2"
     torch.export.save(torch.export.export(module.eval(), (example,)), path)
-    return captured(path)
+    return normalised(open_source(path))
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,10 @@ import pytest
 
 from exporter.families import FAMILIES
 from exporter.onnx_executor import OnnxExecutor
-from exporter.options import CaptureOptions
 from exporter.program import Program
 from exporter.sources import open_source
+from tests.captures import QWEN_OPTIONS
 from tests.tiny_qwen3_vl import build
-
-QWEN_OPTIONS = CaptureOptions(image_size=(64, 96), prefill_length=16, cache_length=96)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +34,15 @@ class Qwen:
 
 @pytest.fixture(scope="session", params=["tied", "untied"])
 def qwen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Qwen:
+    """The shared model, and one whose dimensions all differ from it."""
     import transformers
 
-    folder = tmp_path_factory.mktemp(f"qwen3_vl_{request.param}")
-    build(folder, tied=request.param == "tied")
-    program = open_source(folder, QWEN_OPTIONS)
+    if request.param == "tied":
+        folder, program = request.getfixturevalue("tiny_qwen_folder"), request.getfixturevalue("tiny_qwen")
+    else:
+        folder = tmp_path_factory.mktemp("qwen3_vl_untied")
+        build(folder, tied=False)
+        program = open_source(folder, QWEN_OPTIONS)
     return Qwen(
         folder,
         transformers.Qwen3VLForConditionalGeneration.from_pretrained(
@@ -50,11 +52,3 @@ def qwen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         program,
         {name: OnnxExecutor(component.model) for name, component in program.components.items()},
     )
-
-
-@pytest.fixture(scope="session")
-def qwen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint to copy and damage; do not write to it."""
-    folder = tmp_path_factory.mktemp("qwen3_vl")
-    build(folder, tied=True)
-    return folder

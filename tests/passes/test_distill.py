@@ -11,8 +11,6 @@ from safetensors.torch import load_file
 from exporter.families import FAMILIES
 from exporter.model_folder import ModelFolder
 from exporter.onnx_executor import OnnxExecutor
-from exporter.options import CaptureOptions
-from exporter.sources import open_source
 from exporter.sources.locate import demo_folder
 from passes.distill import distill
 from passes.distillation.objective import LossWeights
@@ -25,9 +23,8 @@ from passes.training.data.color_jitter import ColorJitter
 from passes.training.data.strength_schedule import StrengthSchedule
 from passes.training.errors import TrainingError
 from passes.training.options import TrainingOptions
-from tests.tiny_qwen3_vl import build
+from tests.captures import QWEN_OPTIONS
 
-SHAPES = CaptureOptions(image_size=(64, 96), prefill_length=8, cache_length=128)
 DEMO = DistillOptions(TrainingOptions(steps=3, learning_rate=3e-3), batch_size=2, held_out=1)
 
 
@@ -36,11 +33,9 @@ def _one_thread(one_thread):
     pass
 
 
-@pytest.fixture(scope="module")
-def qwen(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("qwen")
-    build(folder, tied=True)
-    return folder
+@pytest.fixture
+def qwen(tiny_qwen_folder):
+    return tiny_qwen_folder
 
 
 def test_the_students_folder_is_a_model_of_a_quarter_of_the_size(tmp_path):
@@ -69,15 +64,14 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
     assert weights[0] == weights[1]
 
 
-def test_training_on_sequences_equals_the_captured_graphs(qwen):
+def test_training_on_sequences_equals_the_captured_graphs(qwen, tiny_qwen):
     """The task that is trained and the ONNX program give the same first token and the same logits."""
-    folder = ModelFolder(qwen)
-    task = build_task(folder.config, folder, SHAPES)
+    folder, program = ModelFolder(qwen), tiny_qwen
+    task = build_task(folder.config, folder, QWEN_OPTIONS)
     task.load(checkpoint_reader(folder))
-    batch = next(iter(qwen3_vl_stream(folder, None, 1, 0, SHAPES)))
+    batch = next(iter(qwen3_vl_stream(folder, None, 1, 0, QWEN_OPTIONS)))
     with torch.no_grad():
         logits = task.eval()(batch).logits[-1].numpy()
-    program = open_source(qwen, SHAPES)
     captured = {}
 
     def recording(executor):
@@ -129,7 +123,7 @@ def test_qwen_learns_from_a_manifest_with_cached_top_logits(qwen, tmp_path):
         cache=tmp_path / "teacher",
         top_logits=16,
         held_out=2,
-        shapes=SHAPES,
+        shapes=QWEN_OPTIONS,
     )
     losses = []
     record = distill(qwen, tmp_path / "student", options, lambda point: losses.append(point))
@@ -140,7 +134,7 @@ def test_qwen_learns_from_a_manifest_with_cached_top_logits(qwen, tmp_path):
     config = json.loads((tmp_path / "student" / "config.json").read_text())
     assert config["vision_config"]["out_hidden_size"] == config["text_config"]["hidden_size"]
     student = ModelFolder(tmp_path / "student")
-    build_task(config, student, SHAPES).load(checkpoint_reader(student))
+    build_task(config, student, QWEN_OPTIONS).load(checkpoint_reader(student))
 
 
 def test_losses_without_any_weight_are_refused():
@@ -156,7 +150,7 @@ def test_qwen_learns_from_augmented_pictures(qwen, tmp_path):
     augmenter = Augmenter(image=(ColorJitter(),), schedules={"image": schedule})
 
     def batches(count, augmenter=None, state=None):
-        stream = qwen3_vl_stream(ModelFolder(qwen), tmp_path / "train.jsonl", 1, 0, SHAPES, augmenter)
+        stream = qwen3_vl_stream(ModelFolder(qwen), tmp_path / "train.jsonl", 1, 0, QWEN_OPTIONS, augmenter)
         if state is not None:
             stream.load_state_dict(state)
         return [next(stream)["patches"] for _ in range(count)], stream.state_dict()
@@ -180,4 +174,4 @@ def test_qwen_takes_no_sounds(qwen, tmp_path):
         file.writeframes(bytes(160))
     (tmp_path / "train.jsonl").write_text(json.dumps({"audio": "a.wav", "text": "what?"}))
     with pytest.raises(TrainingError, match="does not take"):
-        next(qwen3_vl_stream(ModelFolder(qwen), tmp_path / "train.jsonl", 1, 0, SHAPES))
+        next(qwen3_vl_stream(ModelFolder(qwen), tmp_path / "train.jsonl", 1, 0, QWEN_OPTIONS))

@@ -23,9 +23,9 @@ LIMIT = 350_000
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(tiny_qwen):
     """Prefill and decode, normalised; nobody may read a weight of it by accident: see `forbid_reading`."""
-    return tiny_decoder(tmp_path_factory.mktemp("qwen3_vl"))
+    return tiny_decoder(tiny_qwen)
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ def test_the_qwen_form():
     assert ChatTemplate(QWEN_TEMPLATE).render(MESSAGES) == EXPECTED
 
 
-def test_equals_transformers(qwen_folder):
-    reference = transformers.AutoTokenizer.from_pretrained(qwen_folder)
+def test_equals_transformers(tiny_qwen_folder):
+    reference = transformers.AutoTokenizer.from_pretrained(tiny_qwen_folder)
     expected = reference.apply_chat_template(MESSAGES, tokenize=False, add_generation_prompt=True)
-    folder = ModelFolder(qwen_folder)
+    folder = ModelFolder(tiny_qwen_folder)
     assert ChatTemplate(read_template(folder, "unused")).render(MESSAGES) == expected == EXPECTED
 
 

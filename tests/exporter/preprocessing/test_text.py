@@ -17,17 +17,17 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_equals_transformers(qwen_folder, text):
-    reference = transformers.AutoTokenizer.from_pretrained(qwen_folder)
-    ours = TextTokenizer(read_tokenizer(ModelFolder(qwen_folder)))
+def test_equals_transformers(tiny_qwen_folder, text):
+    reference = transformers.AutoTokenizer.from_pretrained(tiny_qwen_folder)
+    ours = TextTokenizer(read_tokenizer(ModelFolder(tiny_qwen_folder)))
     ids = reference(text)["input_ids"]
     assert ours.encode(text) == ids
     assert ours.decode(ids) == reference.decode(ids, skip_special_tokens=True)
     assert ours.vocabulary_size == len(reference)
 
 
-def test_pieces_add_up_and_hold_back_broken_characters(qwen_folder):
-    tokenizer = TextTokenizer(read_tokenizer(ModelFolder(qwen_folder)))
+def test_pieces_add_up_and_hold_back_broken_characters(tiny_qwen_folder):
+    tokenizer = TextTokenizer(read_tokenizer(ModelFolder(tiny_qwen_folder)))
     ids = tokenizer.encode("naïve 🙂 café")
     pieces = list(tokenizer.stream(ids))
     assert "".join(pieces) == "naïve 🙂 café"
@@ -35,16 +35,16 @@ def test_pieces_add_up_and_hold_back_broken_characters(qwen_folder):
     assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
 
 
-def test_an_incomplete_character_at_the_end_is_not_lost(qwen_folder):
-    tokenizer = TextTokenizer(read_tokenizer(ModelFolder(qwen_folder)))
+def test_an_incomplete_character_at_the_end_is_not_lost(tiny_qwen_folder):
+    tokenizer = TextTokenizer(read_tokenizer(ModelFolder(tiny_qwen_folder)))
     ids = tokenizer.encode("🙂")[:-1]
     assert "".join(tokenizer.stream(ids)) == tokenizer.decode(ids)
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_vocabulary_and_merges_equal_transformers_qwen2(qwen_folder, tmp_path, text):
+def test_vocabulary_and_merges_equal_transformers_qwen2(tiny_qwen_folder, tmp_path, text):
     """A folder of the older form, against transformers' own conversion of it."""
-    content = json.loads((qwen_folder / "tokenizer.json").read_text())
+    content = json.loads((tiny_qwen_folder / "tokenizer.json").read_text())
     specials = {token["content"] for token in content["added_tokens"]}
     symbols = [symbol for symbol in content["model"]["vocab"] if symbol not in specials]
     vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
@@ -68,13 +68,13 @@ def test_vocabulary_and_merges_equal_transformers_qwen2(qwen_folder, tmp_path, t
     ]
 
 
-def test_damaged_tokenizers(qwen_folder, tmp_path):
+def test_damaged_tokenizers(tiny_qwen_folder, tmp_path):
     with pytest.raises(SourceError, match="no tokenizer"):
         read_tokenizer(ModelFolder(tmp_path))
     (tmp_path / "vocab.json").write_text('{"a": 0}')
     (tmp_path / "merges.txt").write_text("x y\n")
     with pytest.raises(SourceError, match="do not make a tokenizer"):
         read_tokenizer(ModelFolder(tmp_path))
-    shutil.copy(qwen_folder / "config.json", tmp_path / "tokenizer.json")
+    shutil.copy(tiny_qwen_folder / "config.json", tmp_path / "tokenizer.json")
     with pytest.raises(SourceError, match="cannot be read"):
         TextTokenizer(read_tokenizer(ModelFolder(tmp_path)))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import onnx_ir as ir
 import pytest
 
-from exporter.options import CaptureOptions
 from exporter.program import Component, Program
 from exporter.sources import open_source
 from passes.calibration.calibrate import calibrate, calibration_method
-from passes.pipeline import directly_read_weights, normalize, quantize
+from passes.pipeline import quantize
 from passes.precision import PrecisionPolicy
-from tests.tiny_qwen3_vl import build
+from tests.captures import clone, normalised
 
 HEADER = '<ir_version: 10, opset_import: ["" : 23]>'
 
@@ -25,41 +22,24 @@ def _one_thread(one_thread):
 
 
 @pytest.fixture(scope="package")
-def programs(tmp_path_factory):
+def programs(tiny_qwen):
     """Name and precision → program: captured, normalised, float16, fp8."""
-    folder = tmp_path_factory.mktemp("tiny_qwen3_vl")
-    build(folder, tied=True)
-    options = CaptureOptions(image_size=(64, 96), prefill_length=8, cache_length=32)
     made = {}
-    for name, source in (("demo", "demo"), ("qwen", folder)):
-        captured = open_source(source, options)
+    for name, captured in (("demo", open_source("demo")), ("qwen", tiny_qwen)):
         made |= {(name, precision): program for precision, program in _precisions(captured).items()}
     return made
 
 
 def _precisions(captured: Program) -> dict[str, Program]:
-    normalised = clone(captured)
-    keep = directly_read_weights(normalised)
-    for component in normalised.components.values():
-        normalize(component, keep)
-    half, fp8 = clone(normalised), clone(normalised)
+    whole = normalised(captured)
+    half, fp8 = clone(whole), clone(whole)
     for component in half.components.values():
         quantize(component, PrecisionPolicy(by_modality={}), {})
     policy, method = PrecisionPolicy(), calibration_method("absmax")
     for component in fp8.components.values():
         feeds = [seeded(component, seed) for seed in (1, 2)]
         quantize(component, policy, calibrate(component.model, feeds, policy, method))
-    return {"captured": captured, "normalised": normalised, "float16": half, "fp8": fp8}
-
-
-def clone(program: Program) -> Program:
-    """The program with graphs of its own, which share the weights."""
-    result = copy.copy(program)
-    result.components = {
-        name: Component(name, part.role, part.modality, part.model.clone())
-        for name, part in program.components.items()
-    }
-    return result
+    return {"captured": captured, "normalised": whole, "float16": half, "fp8": fp8}
 
 
 def seeded(component: Component, seed: int = 0) -> dict[str, np.ndarray]:

@@ -21,8 +21,8 @@ LIMIT = 350_000
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return tiny_decoder(tmp_path_factory.mktemp("qwen3_vl"))
+def program(tiny_qwen):
+    return tiny_decoder(tiny_qwen)
 
 
 def _sample(component, length):

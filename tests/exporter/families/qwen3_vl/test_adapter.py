@@ -16,8 +16,8 @@ OPTIONS = CaptureOptions(image_size=(64, 96), prefill_length=16, cache_length=96
 
 
 @pytest.fixture
-def folder(qwen_folder, tmp_path):
-    return shutil.copytree(qwen_folder, tmp_path / "model")
+def folder(tiny_qwen_folder, tmp_path):
+    return shutil.copytree(tiny_qwen_folder, tmp_path / "model")
 
 
 def edit(folder, file, **changes):
