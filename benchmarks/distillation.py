@@ -59,6 +59,9 @@ def main() -> None:
     parser.add_argument("--weight-norms", action="store_true", help="students cut by the norm of weights too")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
+        "--hidden-weight", type=float, default=LossWeights.hidden, help="of the difference of hidden states"
+    )
+    parser.add_argument(
         "--data", type=Path, help="what exporter.reference_model.prepare wrote; default: shipped part"
     )
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
@@ -69,7 +72,7 @@ def main() -> None:
     sizes = {}
     started = time.process_time()
     for seed in range(arguments.seeds):
-        options = _options(arguments.steps, seed, arguments.data)
+        options = _options(arguments.steps, seed, arguments.data, LossWeights(hidden=arguments.hidden_weight))
         for name, make in _arms(folder, arguments.random, arguments.weight_norms).items():
             student, accuracy = make(options)
             rows.setdefault(name, []).append(accuracy)
@@ -115,12 +118,12 @@ def _arms(folder: ModelFolder, fresh: bool, weight_norms: bool) -> dict[str, Arm
     arms: dict[str, Arm] = {
         "cut": cut,
         "cut, alone": lambda options: trained(options, ALONE),
-        "distilled": lambda options: trained(options, LossWeights()),
+        "distilled": lambda options: trained(options, options.weights),
     }
     if weight_norms:
         arms |= {
             "cut by weights": lambda options: cut(_by_weights(options)),
-            "distilled by weights": lambda options: trained(_by_weights(options), LossWeights()),
+            "distilled by weights": lambda options: trained(_by_weights(options), options.weights),
         }
     return arms | ({"random, alone": lambda options: trained(options, ALONE, fresh=True)} if fresh else {})
 
@@ -129,9 +132,9 @@ def _by_weights(options: DistillOptions) -> DistillOptions:
     return dataclasses.replace(options, criterion="weight_norm")
 
 
-def _options(steps: int, seed: int, data: Path | None) -> DistillOptions:
+def _options(steps: int, seed: int, data: Path | None, weights: LossWeights) -> DistillOptions:
     training = TrainingOptions(steps=steps, learning_rate=3e-3, warmup_steps=round(0.05 * steps), seed=seed)
-    return DistillOptions(training=training, params="25%", data=data, batch_size=16)
+    return DistillOptions(training=training, params="25%", data=data, batch_size=16, weights=weights)
 
 
 def _teacher(folder: ModelFolder) -> Task:
