@@ -12,6 +12,7 @@ from exporter.program import Component, Executor, Feeds, Program
 from exporter.sources import open_source
 from npuc.agreement import Bound, compare, worst
 from npuc.artifact import MODEL_FOLDER, Artifact
+from npuc.code_outputs import code_decoder
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.recipe import Recipe
@@ -100,7 +101,9 @@ def _verify_segment(
 ) -> Agreement:
     bound, graph = Bound.parse(segment.agreement.bound), artifact.folder / segment.reference
     exact = exact_reference(artifact.manifest.device.target, segment.processor, graph, bound)
-    return compare(OnnxExecutor(graph), candidate, feeds, bound, exact)
+    decoded = code_decoder(graph)
+    exact = None if exact is None else decoded(exact)
+    return compare(decoded(OnnxExecutor(graph)), decoded(candidate), feeds, bound, exact)
 
 
 def _explanation(

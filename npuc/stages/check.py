@@ -11,6 +11,7 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
 from npuc.agreement import Bound, compare, worst
 from npuc.artifact import MODEL_FOLDER
+from npuc.code_outputs import code_decoder
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
@@ -86,10 +87,12 @@ def _check_segment(
     """Returns the agreement for each chip; one of empty name where the binary is for one chip or the CPU."""
     graph = job.folder / segment.reference
     exact = exact_reference(job.device.target, segment.processor, graph, segment.bound)
+    decoded = code_decoder(graph)
+    reference, exact = decoded(reference), None if exact is None else decoded(exact)
     by_chip = {}
     for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
         with _execute(job, segment, binding) as candidate:
-            agreement = compare(reference, candidate, feeds, segment.bound, exact)
+            agreement = compare(reference, decoded(candidate), feeds, segment.bound, exact)
         if not agreement.passed and segment.on_cpu:
             agreement = _against_itself(agreement, segment.bound, reference, feeds)
         if not agreement.passed:

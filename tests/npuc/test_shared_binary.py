@@ -65,7 +65,7 @@ def test_prefill_and_decode_name_one_binary_which_counts_once(artifact):
     assert prefill.code_bytes == (artifact / prefill.files[1]).stat().st_size and decode.code_bytes == 0
     assert decode.binding["graphs"] == "prefill,decode"
     assert prefill.agreement.executed and decode.agreement.executed
-    assert "the process that compiled it executed it" in decode.note
+    assert "shared by prefill and decode" in decode.note
     assert segments["vision_encoder"].files[1] == "htp/vision_encoder/prepared_qnn.bin"
     (flash,) = [budget for budget in opened.manifest.budgets if budget.name == "flash"]
     assert flash.value == sum(path.stat().st_size for path in (artifact / "htp").rglob("*_qnn.bin"))
