@@ -229,7 +229,7 @@ class Distill(_Section):
     logits_weight: float = Field(
         1.0, ge=0, description="Weight of the divergence from the teacher's distribution."
     )
-    hidden_weight: float = Field(0.5, ge=0, description="Weight of the difference of hidden states.")
+    hidden_weight: float = Field(5.0, ge=0, description="Weight of the difference of hidden states.")
     attention_weight: float = Field(0.0, ge=0, description="Weight of the divergence of attention maps.")
     task_weight: float = Field(0.5, ge=0, description="Weight of the cross entropy with the right answers.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(

@@ -29,7 +29,7 @@ class LossWeights:
     """
 
     logits: float = 1.0
-    hidden: float = 0.5
+    hidden: float = 5.0
     attention: float = 0.0
     task: float = 0.5
 
