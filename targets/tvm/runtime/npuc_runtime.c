@@ -6,6 +6,8 @@
 
 enum { ALIGNMENT = 128 };
 
+typedef uint64_t __attribute__((may_alias)) AliasingWord;
+
 static uint8_t *workspace;
 static size_t workspace_size;
 static size_t workspace_used;
@@ -99,7 +101,10 @@ __attribute__((weak)) void *memmove(void *to, const void *from, size_t count) {
 
 __attribute__((weak)) void *memset(void *to, int value, size_t count) {
     uint8_t *target = to;
+    uint64_t pattern = UINT64_C(0x0101010101010101) * (uint8_t)value;
 
-    while (count--) *target++ = (uint8_t)value;
+    for (; count && (uintptr_t)target % sizeof pattern; --count) *target++ = (uint8_t)value;
+    for (; count >= sizeof pattern; count -= sizeof pattern, target += sizeof pattern) *(AliasingWord *)target = pattern;
+    for (; count; --count) *target++ = (uint8_t)value;
     return to;
 }
