@@ -20,7 +20,16 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     for name in ("npuc_runtime.h", "npuc_runtime.c"):
         shutil.copy(Path(targets.tvm.runtime.__path__[0]) / name, folder)
     compile_object(HOST, "npuc_runtime.c", "npuc_runtime.o", folder, ["-fPIC"])
-    command = ["cc", "-target", zig_target(HOST), "-shared", "-nostdlib", "npuc_runtime.o", "-o", "runtime.so"]
+    command = [
+        "cc",
+        "-target",
+        zig_target(HOST),
+        "-shared",
+        "-nostdlib",
+        "npuc_runtime.o",
+        "-o",
+        "runtime.so",
+    ]
     subprocess.run([sys.executable, "-m", "ziglang", *command], cwd=folder, check=True)
     return ctypes.CDLL(str(folder / "runtime.so"))
 
