@@ -20,6 +20,7 @@ from npuc.commands.recipe import recipe_group
 from npuc.commands.run import run_command
 from npuc.commands.tools import tools_group
 from npuc.commands.verify import verify_command
+from npuc.console import open_console
 from npuc.reproducer import write_reproducer
 from npuc.version import npuc_version
 
@@ -89,7 +90,7 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     try:
         result = cli.main(arguments, prog_name="npuc", standalone_mode=False)
         return result if isinstance(result, int) else 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from npuc.console import open_console
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, TIERS
 from npuc.training_settings import parse_assignments
@@ -76,7 +76,7 @@ def compile_command(
     from npuc.api import compile_model  # imports torch and TVM; `npuc --help` should not
     from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     reporter: ProgressReporter = SilentReporter() if quiet else ConsoleReporter(console)
     artifact = compile_model(
         model,

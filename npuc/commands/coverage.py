@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from npuc.console import open_console
 from npuc.progress import ConsoleReporter
 from npuc.recipe import NPU_SCHEMES
 
@@ -29,10 +29,10 @@ def coverage_command(model: str, device: str, recipe: Path | None, npu: str | No
     from npuc.coverage_table import coverage_json, coverage_table
 
     chosen, settings = job_settings(device, recipe, npu)
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
     if as_json:
         click.echo(json.dumps(coverage_json(coverages), indent=1))
     else:
-        Console().print(coverage_table(coverages))
+        open_console().print(coverage_table(coverages))
     return 3 if any(coverage.refused for coverage in coverages) else 0

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from npuc.console import open_console
 from npuc.recipe import TIERS
 from targets.catalogue import devices_of, find_device
 from targets.device import Device
@@ -31,7 +32,7 @@ _FOOTNOTE = (
 def devices_command(device: str | None, tier: str | None, target: str | None, as_json: bool) -> None:
     """Lists the device catalogue, or everything known about DEVICE with the source of each figure."""
     found = (find_device(device),) if device else devices_of(tier, target)  # type: ignore[arg-type]
-    console = Console()
+    console = open_console()
     if as_json:
         click.echo(json.dumps([entry.model_dump(mode="json") for entry in found], indent=2))
     elif device:

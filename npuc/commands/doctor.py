@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from npuc.console import open_console
 from npuc.doctor import Check, run_checks
 
 
@@ -13,7 +13,7 @@ from npuc.doctor import Check, run_checks
 def doctor_command() -> int:
     """Checks packages, emulators, vendors' tools, compiler, disk space. Exit code 4 where something is missing."""
     checks = run_checks()
-    Console().print(_table(checks))
+    open_console().print(_table(checks))
     return 0 if all(check.ok for check in checks) else 4
 
 

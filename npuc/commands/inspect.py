@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from npuc.console import open_console
 from npuc.manifest import read_manifest
 from npuc.tables import (
     budget_table,
@@ -29,7 +29,7 @@ def inspect_command(artifact: Path, as_json: bool, layers: bool) -> None:
     if as_json:
         click.echo(manifest.model_dump_json(indent=2))
         return
-    console = Console()
+    console = open_console()
     for line in summary_lines(manifest):
         console.print(line, highlight=False)
     console.print(component_table(manifest))

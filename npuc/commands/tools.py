@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from npuc.console import open_console
 from targets.tools.environment import ToolEnvironment
 from targets.tools.install import install_tool
 from targets.tools.tool import TOOLS, find_tool
@@ -24,7 +24,7 @@ def tools_group() -> None:
 def install_command(tool: str, accept_licence: bool) -> None:
     """Installs TOOL into npuc's cache folder, in a Python environment of its own."""
     environment = ToolEnvironment(find_tool(tool))
-    console = Console()
+    console = open_console()
     with console.status(f"installing {tool}"):
         install_tool(environment, accept_licence)
     licence = environment.tool.licence
@@ -44,7 +44,7 @@ def list_command() -> None:
         state = _state(environment)
         to_do = "" if state == "installed" else tool.install_command
         table.add_row(tool.name, f"{tool.package} {tool.version}", tool.licence.name, state, to_do)
-    Console().print(table)
+    open_console().print(table)
 
 
 @tools_group.command("remove", short_help="Remove an installed tool.")

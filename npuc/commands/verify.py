@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
+
+from npuc.console import open_console
 
 
 @click.command("verify", short_help="Check files and execute every binary against its reference.")
@@ -17,7 +18,7 @@ def verify_command(artifact: Path, against: str | None) -> int:
     from npuc.tables import agreement_table, source_tables, subnetwork_table
     from npuc.verify import compare_with_source, subnetwork_seconds, verify_binaries
 
-    console = Console()
+    console = open_console()
     opened = Artifact(artifact)
     size = opened.check_files()
     console.print(

@@ -12,6 +12,7 @@ from targets.errors import TargetError
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.converters import CONVERTERS
 from targets.snapdragon.hexagon.importer.survey import survey_component
+from targets.snapdragon.hexagon.importer.tables import has_number
 
 _QUANTISERS = {"QuantizeLinear", "DequantizeLinear"}
 _BY_CONSTANT = {"Conv", "Gemm", "MatMul"}
@@ -35,11 +36,11 @@ def hexagon_refusal(node: ir.Node) -> str | None:
     """Why a node of a quantised graph cannot run on HVX, or None if it can.
 
     Taken are, between DequantizeLinear and QuantizeLinear with uint8 codes and one scale: Conv (1-D, 2-D, also with
-    groups), Gemm and MatMul by an int8 constant, Add, Mul, also with an operand that is broadcast, Relu, Sigmoid, Tanh,
-    Gelu, Swish, HardSwish, Softmax, LayerNormalization over the last axis, AveragePool, MaxPool, GlobalAveragePool,
-    GlobalMaxPool and ReduceMean over all positions, Reshape, Flatten, Squeeze, Unsqueeze, Transpose. QuantizeLinear and
-    DequantizeLinear themselves are taken. Float arithmetic is refused: HVX float code can be compiled for v73 but not
-    executed here.
+    groups), Gemm and MatMul by an int8 constant, Add and Mul, also with an operand that is broadcast, arithmetic of an
+    activation with one number, functions of one element, Softmax, LayerNormalization over the last axis, AveragePool,
+    MaxPool, GlobalAveragePool, GlobalMaxPool and ReduceMean over all positions, Reshape, Flatten, Squeeze, Unsqueeze,
+    Transpose. QuantizeLinear and DequantizeLinear themselves are taken. Float arithmetic is refused: HVX float code can
+    be compiled for v73 but not executed here.
 
     Attributes such as the padding of a pool are checked when the graph is imported (`survey_component`).
 
@@ -83,6 +84,8 @@ def _input_refusal(node: ir.Node) -> str | None:
 
 def _is_parameter(node: ir.Node, index: int, value: ir.Value) -> bool:
     """Whether an input is a constant that the operation takes as one."""
+    if qdq.constant_number(value) is not None and (node.op_type == "Clip" or has_number(node)):
+        return True
     if qdq.read_constant(value) is None:
         return False
     if node.op_type == "Add":

@@ -1,4 +1,4 @@
-"""Conv, MatMul, Gemm and Add as integer operations."""
+"""Conv, MatMul, Gemm, Add and Mul as integer operations."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from targets.snapdragon.hexagon.importer.reading import (
     refused,
     required_input,
 )
+from targets.snapdragon.hexagon.importer.tables import convert_with_number, has_number
 from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.operations.multiplication import Multiplication
 from targets.snapdragon.hexagon.tensor import QuantizedTensor
 
 
@@ -101,15 +103,29 @@ def _dense(
 def convert_sum(
     context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
 ) -> QuantizedTensor:
-    """The sum of two activations, or a MatMul's bias."""
+    """The sum of two activations, or of one and a number, or a MatMul's bias."""
     for index in range(2):
         producer = required_input(node, index).producer()
         if producer is not None and producer.op_type == "MatMul":
             bias = required_input(node, 1 - index)
             return _dense(context, producer, bias, output, minimum)
+    if has_number(node):
+        return convert_with_number(context, node, output, minimum)
     left, right = equal_operands(context, node, output)
     result = dataclasses.replace(output, channel_axis=left.channel_axis)
     context.add(Addition(node_name(node), left, right, result, minimum))
+    return result
+
+
+def convert_multiplication(
+    context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
+) -> QuantizedTensor:
+    """The product of two activations, or of one and a number."""
+    if has_number(node):
+        return convert_with_number(context, node, output, minimum)
+    left, right = equal_operands(context, node, output)
+    result = dataclasses.replace(output, channel_axis=left.channel_axis)
+    context.add(Multiplication(node_name(node), left, right, result, minimum))
     return result
 
 

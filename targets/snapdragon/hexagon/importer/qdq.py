@@ -76,6 +76,17 @@ def read_constant(value: ir.Value) -> Constant | None:
     return Constant(codes, scale, axis % max(codes.ndim, 1))
 
 
+def constant_number(value: ir.Value) -> float | None:
+    """The real value of a constant of one element, quantised or not; none for anything else."""
+    array, producer = constant_array(value), value.producer()
+    if array is None and producer is not None and producer.op_type == "DequantizeLinear":
+        array = constant_array(producer.inputs[0])
+        if array is not None and array.size == 1:
+            scale, zero_point = parameters(producer)
+            return float((int(array.reshape(-1)[0]) - int(zero_point[0])) * scale[0])
+    return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+
+
 def parameters(node: ir.Node) -> tuple[Array, Array]:
     """(scale float64 [n], zero point int64 [n]) of a QuantizeLinear or DequantizeLinear.
 

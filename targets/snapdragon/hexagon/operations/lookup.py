@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from exporter.program import Array
+from targets.errors import TargetError
 from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
 
 
@@ -49,7 +50,18 @@ def tabulate(function: Callable[[Array], Array], source: QuantizedTensor, output
 
     Returns:
         uint8 [256].
+
+    Raises:
+        TargetError: The function has no value at some code.
     """
     real = (np.arange(LEVELS + 1, dtype=np.float64) - source.zero_point) * source.scale
-    codes = np.rint(function(real) / output.scale) + output.zero_point
-    return as_codes(codes)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        values = function(real)
+    if np.isnan(values).any():
+        raise TargetError(
+            "a function has no value at some of its input's codes",
+            where=source.name,
+            received=f"{real[np.isnan(values)][0]:g}",
+            remedy="quantise its input without codes for such values",
+        )
+    return as_codes(np.rint(values / output.scale) + output.zero_point)

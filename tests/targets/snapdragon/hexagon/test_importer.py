@@ -61,7 +61,7 @@ def test_network_is_taken_whole():
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (f"{BEFORE} v = Erf(xd) {AFTER}", "no integer kernel for Erf"),
+        (f"{BEFORE} v = Sin(xd) {AFTER}", "no integer kernel for Sin"),
         ("v = Relu(x)  y = Relu(v)", "not dequantised"),
         (f"{BEFORE} y = Sigmoid(xd)", "float output"),
         (f"{BEFORE} t = Sigmoid(xd) v = Exp(t) {AFTER}", "not quantised"),
@@ -78,10 +78,13 @@ def test_refused_nodes_have_a_reason(body, reason):
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (f"{BEFORE} v = Erf(xd) {AFTER}", "no integer kernel"),
+        (f"{BEFORE} v = Sin(xd) {AFTER}", "no integer kernel"),
         ("y = Relu(x)", "not quantised"),
-        (f"{BEFORE} v = Mul(xd, s) {AFTER}", "not quantised"),
-        (f"{BEFORE} t = Sigmoid(xd) v = Erf(t) {AFTER}", "no integer kernel"),
+        (f"{BEFORE} v = Mul(xd, x) {AFTER}", "not quantised"),
+        (f"{BEFORE} t = Sigmoid(xd) v = Sin(t) {AFTER}", "no integer kernel"),
+        (f"{BEFORE} v = Sub(xd, xd) {AFTER}", "none is a constant"),
+        (f"{BEFORE} v = Sqrt(xd) {AFTER}", "no value at some"),
+        (f"{BEFORE} v = Clip(xd, x) {AFTER}", "bound that is not a constant"),
         ("q = QuantizeLinear(x, s, zs)  y = DequantizeLinear(q, s, zs)", "not quantised to uint8"),
     ],
 )
@@ -164,6 +167,59 @@ def _agreement(text, constants=()):
     (output,) = program.outputs
     difference = output.quantize(expected).astype(int) - codes[output.name]
     return [type(operation).__name__ for operation in program.operations], int(np.abs(difference).max())
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "Abs(xd)",
+        "Clip(xd, low, high)",
+        "Clip(xd, , high)",
+        "Elu<alpha=0.7>(xd)",
+        "Erf(xd)",
+        "Exp(xd)",
+        "HardSigmoid<alpha=0.3>(xd)",
+        "LeakyRelu<alpha=0.2>(xd)",
+        "Neg(xd)",
+        "Add(xd, low)",
+        "Sub(high, xd)",
+        "Mul(coded, xd)",
+        "Div(xd, high)",
+        "Div(high, xd)",
+        "Pow(xd, two)",
+        "Max(low, xd)",
+        "Min(xd, high)",
+    ],
+)
+def test_what_depends_on_one_element_is_a_table(expression):
+    text = f"""(float[1,5,4,6] x) => (float[1,5,4,6] y) {{
+        {BEFORE} coded = DequantizeLinear(c, s, z)  v = {expression} {AFTER}
+    }}"""
+    numbers = {"low": -0.8, "high": 1.3, "two": 2.0}
+    constants = {name: np.asarray(number, np.float32) for name, number in numbers.items()}
+    constants["c"] = np.asarray([[90]], np.uint8)
+    component = make_component(text, STEPS | constants)
+    assert [hexagon_refusal(node) for node in component.model.graph] == [None] * len(component.model.graph)
+    names, difference = _agreement(text, constants)
+    assert names == ["Lookup", "Regrouping"]
+    assert difference <= 1
+
+
+def test_a_square_root_of_codes_from_zero_is_a_table():
+    text = """(float[4,6] x) => (float[4,6] y) {
+        xq = QuantizeLinear(x, s, none)  xd = DequantizeLinear(xq, s, none)  v = Sqrt(xd)
+        vq = QuantizeLinear(v, s, none)  y = DequantizeLinear(vq, s, none)
+    }"""
+    names, difference = _agreement(text, {"none": np.asarray(0, np.uint8)})
+    assert names == ["Lookup", "Regrouping"]
+    assert difference <= 1
+
+
+def test_a_number_that_adds_an_axis_is_an_error():
+    text = f"(float[4,6] x) => (float[1,4,6] y) {{ {BEFORE} v = Add(xd, one) {AFTER} }}"
+    component = make_component(text, STEPS | {"one": np.ones((1, 1, 1), np.float32)})
+    with pytest.raises(TargetError, match="does not take this"):
+        import_integer_program(component)
 
 
 @pytest.mark.parametrize(
