@@ -23,6 +23,7 @@ from passes.pruning.cut import axis_indices
 from passes.pruning.dependencies import Dependencies
 from passes.pruning.products import base_name
 from passes.remark import Remark
+from passes.training.errors import TrainingError
 from passes.training.loss_curve import LossCurve, LossPoint
 from passes.training.program import TorchProgram
 from passes.training.recording import Recording
@@ -158,13 +159,15 @@ def train_elastic(
         Losses of `sandwich_losses`, and the sub-networks with vectors of their own.
 
     Raises:
-        TrainingError: There are no recordings, or training diverged.
+        TrainingError: There are no recordings, the full network is kept and nothing else is left to train, or training
+            diverged.
         PassError: An operator has no rule.
     """
     module = ElasticProgram(program, dependencies)
     vectors = OwnVectors(program, module.program, dependencies, subnetworks)
     networks = [network for network in subnetworks if network.widths or not options.keep_full]
     if options.keep_full:
+        _check_vectors(vectors)
         module.program.requires_grad_(False)
     curve = train_on_recordings(
         nn.ModuleList([module.program, vectors]),
@@ -209,6 +212,15 @@ def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark
     trained = "gains and biases of narrowed networks" if options.keep_full else "full and narrowed networks"
     why = f"{trained} trained together towards the answers of the full one"
     return training_remark("ElasticTraining", curve, options, why)
+
+
+def _check_vectors(vectors: OwnVectors) -> None:
+    if not len(vectors.changes):
+        raise TrainingError(
+            "the full network is to be kept, and its sub-networks have no gains or biases of their own to train",
+            received="keep_full = true",
+            remedy="set keep_full = false in [prune], or steps = 0 for sub-networks without training",
+        )
 
 
 def _sandwich(subnetworks: Sequence[Subnetwork]) -> list[Subnetwork]:

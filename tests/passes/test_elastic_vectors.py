@@ -18,6 +18,7 @@ from passes.pipeline import quantize
 from passes.precision import Format, PrecisionPolicy
 from passes.pruning.dependencies import Dependencies, analyse
 from passes.pruning.plan import PlanOptions
+from passes.training.errors import TrainingError
 from passes.training.program import TorchProgram
 from passes.training.recording import Call
 
@@ -100,6 +101,14 @@ def test_a_kept_full_network_is_the_same_bytes(bert: Program, fresh: Callable, s
     assert weights_of(program) == before and full == subnetworks[0]
     assert trained.vectors and curve.mean(18, 20) < 0.9 * curve.mean(1, 3)
     assert "gains and biases of narrowed networks" in elastic_training_remark(curve, options).why
+
+
+def test_a_kept_full_network_without_anything_to_train_is_an_error(bert: Program, fresh: Callable) -> None:
+    program, options = fresh(bert), ElasticOptions(keep_full=True)
+    without_vectors = [Subnetwork("full", {}, 1.0)]
+    with pytest.raises(TrainingError, match="no gains or biases") as caught:
+        train_elastic(program, analyse(program), without_vectors, [], options)
+    assert "steps = 0" in caught.value.render()
 
 
 def weights_of(program: Program) -> dict[str, bytes]:
