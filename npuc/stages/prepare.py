@@ -46,6 +46,7 @@ from npuc.stages.quantize import quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
 from npuc.stages.training_data import training_data_digests
+from npuc.stages.verification_samples import verification_samples
 from npuc.training_curves import SUBNETWORKS, write_curve
 from npuc.version import tool_versions
 from npuc.weights_file import large_initializers, write_weights
@@ -276,7 +277,8 @@ def _write_model(
     nested = write_subnetworks(program, subnetworks, model_folder)
     with job.reporter.phase("reference", 1) as advance:
         requests = draw_requests(program.requests, VERIFICATION_REQUESTS)
-        samples = record_subnetwork_feeds(program, nested, requests, model_folder)
+        feeds = record_subnetwork_feeds(program, nested, requests, model_folder)
+        samples = verification_samples(program, feeds)
         save_samples(samples, model_folder)
         nested = measure_accuracy(program, nested, job.model, model_folder)
         advance(1, _nbytes(samples))

@@ -1,0 +1,34 @@
+"""Chooses the inputs that verification repeats: all that were recorded, and fewer where emulating them takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from exporter.program import Feeds, Program
+from targets.estimate import operations
+
+MOST_OPERATIONS = 3 * 10**10
+"""Multiply-accumulates of a component's samples together: two minutes where 0.2 billion a second are emulated, as HTP is."""
+
+
+def verification_samples(
+    program: Program, feeds: Mapping[str, Sequence[Feeds]], most: int = MOST_OPERATIONS
+) -> dict[str, list[Feeds]]:
+    """Returns the samples of each component whose operations stay within a bound, at least one.
+
+    Fewer are a draw at equal distances, the first and the last among them: calls of the first and of the last request.
+
+    Args:
+        program: Static shapes.
+        feeds: Component name → what it was fed, in order.
+        most: Multiply-accumulates of a component's samples.
+    """
+    chosen = {}
+    for name, samples in feeds.items():
+        each = sum(operations(node) for node in program.components[name].model.graph)
+        count = min(len(samples), max(1, most // max(1, each)))
+        places = np.linspace(0, len(samples) - 1, count).round().astype(int) if count else ()
+        chosen[name] = [samples[place] for place in places]
+    return chosen
