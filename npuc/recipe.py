@@ -161,6 +161,11 @@ class Prune(_Section):
     batch_size: int = Field(
         48, ge=1, le=65536, description="Requests a step; those that share a picture go together."
     )
+    hidden_weight: float = Field(
+        20.0,
+        ge=0,
+        description="Weight of the difference of what encoders and fusion hand on, beside the divergence of answers.",
+    )
     requests: int = Field(
         9600,
         ge=1,

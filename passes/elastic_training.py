@@ -29,6 +29,7 @@ from passes.training.program import TorchProgram
 from passes.training.recording import Recording
 from passes.training.replay import Replayed, replay
 from passes.training.self_distillation import (
+    HIDDEN,
     RecordedTraining,
     distillation_losses,
     train_on_recordings,
@@ -47,6 +48,7 @@ class ElasticOptions(RecordedTraining):
     """How long and how fast to train.
 
     Attributes:
+        hidden_weight: Of `hidden` in `distillation_losses`, beside the divergence of answers.
         keep_full: Leave the shared weights, and with them the full network, as they are: sub-networks learn their own
             vectors alone.
     """
@@ -54,6 +56,7 @@ class ElasticOptions(RecordedTraining):
     steps: int = 200
     learning_rate: float = 1e-3
     batch_size: int = 16
+    hidden_weight: float = 1.0
     keep_full: bool = False
 
 
@@ -171,7 +174,7 @@ def train_elastic(
         module.program.requires_grad_(False)
     curve = train_on_recordings(
         nn.ModuleList([module.program, vectors]),
-        lambda batch: sandwich_losses(module, vectors, networks, batch),
+        lambda batch: sandwich_losses(module, vectors, networks, batch, options.hidden_weight),
         recordings,
         options,
         on_step,
@@ -186,6 +189,7 @@ def sandwich_losses(
     vectors: OwnVectors,
     subnetworks: Sequence[Subnetwork],
     batch: Sequence[Recording],
+    hidden_weight: float = 1.0,
 ) -> dict[str, Tensor]:
     """Compares the full network, if it is among them, the smallest one and one in between with what was recorded.
 
@@ -194,16 +198,18 @@ def sandwich_losses(
         vectors: Of the sub-networks.
         subnetworks: From `plan_subnetworks`, the largest first.
         batch: Requests that the full network answered before training.
+        hidden_weight: Of `hidden`.
 
     Returns:
-        Terms of `distillation_losses`, their mean over these networks, the full one's weighted by `FULL_WEIGHT`.
+        Terms of `distillation_losses`, weighted: their mean over these networks, the full one's counted `FULL_WEIGHT`
+        times.
     """
     terms: dict[str, list[Tensor]] = {}
     for network in _sandwich(subnetworks):
         replayed = module(batch, network.widths, vectors.of(network))
         weight = 1.0 if network.widths else FULL_WEIGHT
         for name, value in distillation_losses(replayed).items():
-            terms.setdefault(name, []).append(weight * value)
+            terms.setdefault(name, []).append(weight * (hidden_weight if name == HIDDEN else 1.0) * value)
     return {name: torch.stack(values).mean() for name, values in terms.items()}
 
 

@@ -194,6 +194,7 @@ def _training(job: PruneJob) -> ElasticOptions:
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
         seed=settings.seed,
+        hidden_weight=settings.hidden_weight,
         keep_full=settings.keep_full,
         checkpoints=None if job.checkpoints is None else job.checkpoints / SUBNETWORKS,
     )

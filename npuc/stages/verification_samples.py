@@ -10,7 +10,7 @@ from exporter.program import Feeds, Program
 from targets.estimate import operations
 
 MOST_OPERATIONS = 3 * 10**10
-"""Multiply-accumulates of a component's samples together: two minutes where 0.2 billion a second are emulated, as HTP is."""
+"""Multiply-accumulates of all samples of a component: two minutes of HTP's emulation, at 0.2 billion a second."""
 
 
 def verification_samples(

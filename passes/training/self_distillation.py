@@ -22,6 +22,9 @@ from passes.training.trainer import Trainer, Update
 LOGITS = "logits"
 """Outputs whose name ends so are compared as distributions."""
 
+HIDDEN = "hidden"
+"""Term of the loss for all other outputs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RecordedTraining:
@@ -109,7 +112,7 @@ def distillation_losses(replayed: Mapping[str, Replayed]) -> dict[str, Tensor]:
             if output.is_floating_point():
                 is_logits = name.endswith(LOGITS)
                 compare = _divergence if is_logits else _relative_error
-                losses.setdefault("logits" if is_logits else "hidden", []).append(
+                losses.setdefault(LOGITS if is_logits else HIDDEN, []).append(
                     compare(output, component.recorded[name])
                 )
     return {name: torch.stack(values).mean() for name, values in losses.items()}

@@ -16,8 +16,10 @@ from passes.elastic_training import (
     ElasticOptions,
     ElasticProgram,
     elastic_training_remark,
+    sandwich_losses,
     train_elastic,
 )
+from passes.elastic_vectors import OwnVectors
 from passes.pruning.cut import cut
 from passes.pruning.dependencies import Dependencies, analyse
 from passes.training.recording import Call, Recording
@@ -73,6 +75,28 @@ def test_silenced_channels_equal_cut_ones(stack: Program, fresh: Callable) -> No
     for row, (call,) in enumerate(made):
         np.testing.assert_allclose(received[row], executor(call.feeds)["y"], atol=1e-5)
         np.testing.assert_allclose(whole[row], call.outputs["y"], atol=1e-5)
+
+
+def test_hidden_outputs_count_as_much_as_is_said(stack: Program) -> None:
+    made, dependencies = recordings(stack, 3), analyse(stack)
+    module = ElasticProgram(stack, dependencies)
+    subnetworks = [Subnetwork("full", {}, 1.0), Subnetwork("small", SMALL, 0.25)]
+    vectors = OwnVectors(stack, module.program, dependencies, subnetworks)
+    once, often = (sandwich_losses(module, vectors, subnetworks, made, weight) for weight in (1.0, 20.0))
+    assert once.keys() == often.keys() == {"hidden"}
+    assert float(once["hidden"]) > 0
+    assert float(often["hidden"]) == pytest.approx(20 * float(once["hidden"]))
+
+
+def test_answers_count_once(stack: Program) -> None:
+    (output,) = stack.components["part"].model.graph.outputs
+    output.name = "logits"
+    made, dependencies = recordings(stack, 3), analyse(stack)
+    module = ElasticProgram(stack, dependencies)
+    subnetworks = [Subnetwork("full", {}, 1.0), Subnetwork("small", SMALL, 0.25)]
+    vectors = OwnVectors(stack, module.program, dependencies, subnetworks)
+    once, often = (sandwich_losses(module, vectors, subnetworks, made, weight) for weight in (1.0, 20.0))
+    assert float(often["logits"]) == float(once["logits"]) > 0
 
 
 def test_training_helps_the_smallest_and_repeats(stack: Program, fresh: Callable) -> None:
