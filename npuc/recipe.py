@@ -147,7 +147,7 @@ class Prune(_Section):
         0.125, gt=0, le=1, description="Share of a layer's channels that the smallest sub-network keeps."
     )
     steps: int = Field(
-        400,
+        1200,
         ge=0,
         le=1_000_000,
         description="Updates of the weights, all sub-networks together; 0: no training.",
@@ -162,7 +162,7 @@ class Prune(_Section):
         48, ge=1, le=65536, description="Requests a step; those that share a picture go together."
     )
     hidden_weight: float = Field(
-        20.0,
+        5.0,
         ge=0,
         description="Weight of the difference of what encoders and fusion hand on, beside the divergence of answers.",
     )
