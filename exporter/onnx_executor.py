@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx_ir as ir
 import onnxruntime
 
+from exporter.constants_first import put_constants_first
 from exporter.explicit_rounding import make_rounding_explicit
 from exporter.program import Array, Feeds
 
@@ -91,6 +92,7 @@ def _open_graph(
     model: ir.Model, folder: Path, options: onnxruntime.SessionOptions
 ) -> onnxruntime.InferenceSession:
     """Opens a graph whose external data lies in `folder`."""
+    put_constants_first(model)
     options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.absolute()))
     if sum(tensor.nbytes for tensor in _tensors(model)) >= MAPPED_BYTES:
         options.add_session_config_entry(_DISABLE_PREPACKING, "1")
