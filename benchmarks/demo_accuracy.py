@@ -1,6 +1,8 @@
 """Exact match of the bundled model on its test set: source in FP32, reference in FP8, binaries in emulation.
 
 python -m benchmarks.demo_accuracy build/galaxy-s25 --binaries 60
+
+An artifact with sub-networks has two rows for each of them.
 """
 
 from __future__ import annotations
@@ -40,12 +42,16 @@ def main() -> None:
     for column in ("executed", "precision", "samples", "exact match", "seconds a sample"):
         table.add_column(column, justify="right")
     table.add_row("source graph", "float32", *_score(program_runner(program), source, requests))
-    with artifact.executors(reference=True) as executors:
-        table.add_row("reference graph", "FP8 by modality", *_score(artifact.runner(), executors, requests))
-    with artifact.executors() as executors:
-        few = requests[: arguments.binaries]
-        row = _score(artifact.runner(), executors, few)
-        table.add_row("binaries, emulated", _precision(artifact), *row)
+    names = [subnetwork.name for subnetwork in artifact.manifest.subnetworks]
+    for name in names:
+        network = f" of {name}" if len(names) > 1 else ""
+        runner = artifact.runner(name)
+        with artifact.executors(reference=True, power=name) as executors:
+            row = _score(runner, executors, requests)
+            table.add_row(f"reference graph{network}", "FP8 by modality", *row)
+        with artifact.executors(power=name) as executors:
+            row = _score(runner, executors, requests[: arguments.binaries])
+            table.add_row(f"binaries{network}, emulated", _precision(artifact), *row)
     Console().print(table)
 
 
