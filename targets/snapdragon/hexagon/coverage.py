@@ -10,6 +10,7 @@ from exporter.program import Component
 from targets.coverage import Refusal
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.importer import qdq
+from targets.snapdragon.hexagon.importer.constant_operand import is_constant_operand
 from targets.snapdragon.hexagon.importer.converters import CONVERTERS
 from targets.snapdragon.hexagon.importer.survey import survey_component
 from targets.snapdragon.hexagon.importer.tables import has_number
@@ -17,6 +18,7 @@ from targets.snapdragon.hexagon.importer.tables import has_number
 _QUANTISERS = {"QuantizeLinear", "DequantizeLinear"}
 _BY_CONSTANT = {"Conv", "Gemm", "MatMul"}
 _REMEDY = "use int8 QDQ form and the operators that docs/targets/hexagon.md lists"
+_WITH_CONSTANT = {"Add", "Mul", "Sub"}
 _PARAMETERS = {"LayerNormalization", "ReduceMean", "Reshape", "Squeeze", "Unsqueeze"}
 
 
@@ -36,11 +38,11 @@ def hexagon_refusal(node: ir.Node) -> str | None:
     """Why a node of a quantised graph cannot run on HVX, or None if it can.
 
     Taken are, between DequantizeLinear and QuantizeLinear with uint8 codes and one scale: Conv (1-D, 2-D, also with
-    groups), Gemm and MatMul by an int8 constant, Add and Mul, also with an operand that is broadcast, arithmetic of an
-    activation with one number, functions of one element, Softmax, LayerNormalization over the last axis, AveragePool,
-    MaxPool, GlobalAveragePool, GlobalMaxPool and ReduceMean over all positions, Reshape, Flatten, Squeeze, Unsqueeze,
-    Transpose. QuantizeLinear and DequantizeLinear themselves are taken. Float arithmetic is refused: HVX float code can
-    be compiled for v73 but not executed here.
+    groups), Gemm and MatMul by an int8 constant, Add, Sub and Mul, also with an operand that is broadcast or
+    constant, arithmetic of an activation with one number, functions of one element, Softmax, LayerNormalization over
+    the last axis, AveragePool, MaxPool, GlobalAveragePool, GlobalMaxPool and ReduceMean over all positions, Reshape,
+    Flatten, Squeeze, Unsqueeze, Transpose. QuantizeLinear and DequantizeLinear themselves are taken. Float arithmetic
+    is refused: HVX float code can be compiled for v73 but not executed here.
 
     Attributes such as the padding of a pool are checked when the graph is imported (`survey_component`).
 
@@ -86,17 +88,17 @@ def _is_parameter(node: ir.Node, index: int, value: ir.Value) -> bool:
     """Whether an input is a constant that the operation takes as one."""
     if qdq.constant_number(value) is not None and (node.op_type == "Clip" or has_number(node)):
         return True
+    if node.op_type in _WITH_CONSTANT:
+        return is_constant_operand(value)
     if qdq.read_constant(value) is None:
         return False
-    if node.op_type == "Add":
-        return _has_bias(node)
     return index > 0 and node.op_type in _BY_CONSTANT | _PARAMETERS
 
 
 def _has_bias(node: ir.Node) -> bool:
     """Whether an Add adds a constant to a MatMul."""
     producers = [value.producer() for value in node.inputs if value is not None]
-    constants = [value for value in node.inputs if value is not None and qdq.read_constant(value) is not None]
+    constants = [value for value in node.inputs if is_constant_operand(value)]
     return len(constants) == 1 and any(p is not None and p.op_type == "MatMul" for p in producers)
 
 

@@ -11,6 +11,7 @@ from targets.snapdragon.hexagon.importer.context import Converter
 from targets.snapdragon.hexagon.importer.pooling import convert_average_pool, convert_max_pool
 from targets.snapdragon.hexagon.importer.products import (
     convert_convolution,
+    convert_difference,
     convert_multiplication,
     convert_product,
     convert_sum,
@@ -62,7 +63,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Softmax": convert_softmax,
     "Sqrt": tabulated(np.sqrt),
     "Squeeze": convert_regrouping,
-    "Sub": convert_with_number,
+    "Sub": convert_difference,
     "Swish": tabulated(swish),
     "Tanh": tabulated(np.tanh),
     "Transpose": convert_regrouping,

@@ -1,4 +1,4 @@
-"""Conv, MatMul, Gemm, Add and Mul as integer operations."""
+"""Conv, MatMul, Gemm, Add, Sub and Mul as integer operations."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from targets.snapdragon.hexagon.importer.reading import (
 from targets.snapdragon.hexagon.importer.tables import convert_with_number, has_number
 from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.operations.lookup import Lookup
 from targets.snapdragon.hexagon.operations.multiplication import Multiplication
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
 
 
 def convert_convolution(
@@ -103,7 +104,7 @@ def _dense(
 def convert_sum(
     context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
 ) -> QuantizedTensor:
-    """The sum of two activations, or of one and a number, or a MatMul's bias."""
+    """The sum of two activations, or of one and a constant, or a MatMul's bias."""
     for index in range(2):
         producer = required_input(node, index).producer()
         if producer is not None and producer.op_type == "MatMul":
@@ -117,10 +118,27 @@ def convert_sum(
     return result
 
 
+def convert_difference(
+    context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
+) -> QuantizedTensor:
+    """The difference of two activations, or of one and a constant, as the sum with what is subtracted negated."""
+    if has_number(node):
+        return convert_with_number(context, node, output, minimum)
+    left, right = equal_operands(context, node, output)
+    # (code - zero point) changes its sign, exactly, where both are counted down from the largest code
+    negated = dataclasses.replace(
+        right, name=f"{node_name(node)}.negated", zero_point=LEVELS - right.zero_point
+    )
+    context.add(Lookup(node_name(node), right, negated, np.arange(LEVELS, -1, -1, dtype=np.uint8)))
+    result = dataclasses.replace(output, channel_axis=left.channel_axis)
+    context.add(Addition(node_name(node), left, negated, result, minimum))
+    return result
+
+
 def convert_multiplication(
     context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
 ) -> QuantizedTensor:
-    """The product of two activations, or of one and a number."""
+    """The product of two activations, or of one and a constant."""
     if has_number(node):
         return convert_with_number(context, node, output, minimum)
     left, right = equal_operands(context, node, output)
@@ -144,7 +162,10 @@ def _bias(
     """The bias in units of the accumulator, with the input's zero point folded in."""
     units: Array = np.zeros(len(weights))
     if value is not None:
-        units = np.rint(read_values(node, value) / (weight.scale * source.scale))
+        given = read_values(node, value)
+        if given.size not in (1, len(weights)):
+            raise refused(node, "a constant that is not one number for each output channel")
+        units = np.rint(given / (weight.scale * source.scale))
     folded = units - source.zero_point * weights.astype(np.int64).sum(axis=(1, 2, 3))
     if np.abs(folded).max() >= HEADROOM:
         raise refused(node, "a bias that does not fit into the accumulator")

@@ -52,15 +52,23 @@ def convert_layer_norm(
 def convert_mean(
     context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
 ) -> QuantizedTensor:
-    """GlobalAveragePool, or ReduceMean over all positions."""
-    source = context.tensor(required_input(node, 0), 1)
-    rank = len(source.shape)
-    axes = list(range(2, rank))
-    if node.op_type == "ReduceMean":
-        given = qdq.constant_array(required_input(node, 1))
-        axes = [] if given is None else sorted(int(axis) % rank for axis in given.reshape(-1))
-    if axes != list(range(2, rank)) or source.shape[0] != 1 or minimum:
-        raise refused(node, "axes that are not all positions, a batch, or a ReLU")
-    result = dataclasses.replace(output, channel_axis=1)
+    """GlobalAveragePool, or ReduceMean over all positions: every axis but a batch of one and that of the channels."""
+    value = required_input(node, 0)
+    rank = len(context.tensor(value).shape)
+    axes = _mean_axes(node, rank)
+    kept = [axis for axis in range(1, rank) if axis not in axes]
+    if 0 in axes or len(kept) != 1 or minimum:
+        raise refused(node, "axes that are not all positions, or a ReLU")
+    source = context.tensor(value, kept[0])
+    if source.shape[0] != 1:
+        raise refused(node, "a batch")
+    result = dataclasses.replace(output, channel_axis=kept[0] if len(output.shape) == rank else 1)
     context.add(Mean(node_name(node), source, result))
     return result
+
+
+def _mean_axes(node: ir.Node, rank: int) -> list[int]:
+    if node.op_type != "ReduceMean":
+        return list(range(2, rank))
+    given = qdq.constant_array(optional_input(node, 1))
+    return [] if given is None else [int(axis) % rank for axis in given.reshape(-1)]

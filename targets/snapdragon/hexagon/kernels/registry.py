@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from targets.snapdragon.hexagon.kernels.constant import packed_constant, plain_constant
 from targets.snapdragon.hexagon.kernels.packed_broadcast import packed_broadcast
 from targets.snapdragon.hexagon.kernels.packed_convolution import packed_convolution
 from targets.snapdragon.hexagon.kernels.packed_elementwise import (
@@ -30,6 +31,7 @@ from targets.snapdragon.hexagon.kernels.writer import KernelCode
 from targets.snapdragon.hexagon.layout import BlockLayout
 from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.broadcast import Broadcast
+from targets.snapdragon.hexagon.operations.constant import Constant
 from targets.snapdragon.hexagon.operations.convolution import Convolution
 from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
 from targets.snapdragon.hexagon.operations.lookup import Lookup
@@ -42,6 +44,7 @@ from targets.snapdragon.hexagon.operations.softmax import Softmax
 PLAIN_KERNELS: Mapping[type, Callable[[Any], KernelCode]] = {
     Addition: plain_addition,
     Broadcast: plain_broadcast,
+    Constant: plain_constant,
     Convolution: plain_convolution,
     LayerNorm: plain_layer_norm,
     Lookup: plain_lookup,
@@ -55,6 +58,7 @@ PLAIN_KERNELS: Mapping[type, Callable[[Any], KernelCode]] = {
 PACKED_KERNELS: Mapping[type, Callable[[Any], KernelCode]] = {
     Addition: packed_addition,
     Broadcast: packed_broadcast,
+    Constant: packed_constant,
     LayerNorm: packed_layer_norm,
     Lookup: packed_lookup,
     Mean: packed_mean,

@@ -7,6 +7,7 @@ import numpy as np
 from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
 from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.broadcast import Broadcast
+from targets.snapdragon.hexagon.operations.constant import Constant
 from targets.snapdragon.hexagon.operations.convolution import Convolution
 from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
 from targets.snapdragon.hexagon.operations.lookup import Lookup
@@ -134,6 +135,17 @@ def broadcasts():
     sources = ((1, 3, 6), (70, 1, 6), (70, 3, 1), (70, 1, 1), (1, 1, 1))
     operations = [repeat(f"repeat.{number}", source, whole) for number, source in enumerate(sources)]
     return [*operations, repeat("repeat.vector", (1, 1, 1), (150, 1, 1))]
+
+
+def constants():
+    """Operands that are no input: one number a channel, a row of numbers, a whole image."""
+
+    def constant(name, shape):
+        codes = np.random.default_rng(len(name)).integers(0, 256, shape).astype(np.uint8)
+        return Constant(name, QuantizedTensor(f"{name}.out", shape, 1, X_SCALE, X_ZERO), codes)
+
+    shapes = {"channels": (1, 70, 1, 1), "row": (1, 1, 1, 6), "image": (1, 70, 3, 6)}
+    return [constant(f"constant.{name}", shape) for name, shape in shapes.items()]
 
 
 def moves():

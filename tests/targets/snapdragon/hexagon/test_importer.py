@@ -82,7 +82,7 @@ def test_refused_nodes_have_a_reason(body, reason):
         ("y = Relu(x)", "not quantised"),
         (f"{BEFORE} v = Mul(xd, x) {AFTER}", "not quantised"),
         (f"{BEFORE} t = Sigmoid(xd) v = Sin(t) {AFTER}", "no integer kernel"),
-        (f"{BEFORE} v = Sub(xd, xd) {AFTER}", "none is a constant"),
+        (f"{BEFORE} v = Div(xd, xd) {AFTER}", "none is a constant"),
         (f"{BEFORE} v = Sqrt(xd) {AFTER}", "no value at some"),
         (f"{BEFORE} v = Clip(xd, x) {AFTER}", "bound that is not a constant"),
         ("q = QuantizeLinear(x, s, zs)  y = DequantizeLinear(q, s, zs)", "not quantised to uint8"),
@@ -255,3 +255,113 @@ def test_part_of_the_height_cannot_be_repeated():
     }}"""
     with pytest.raises(TargetError, match="repeated"):
         import_integer_program(make_component(text, STEPS))
+
+
+CONSTANTS = {
+    "float": "",
+    "uint8": "c = DequantizeLinear(codes, s, z)",
+    "int8": "c = DequantizeLinear(signed, s, zs)",
+    "per channel": "c = DequantizeLinear<axis=0>(signed, scales)",
+}
+
+
+@pytest.mark.parametrize("operator", ["Add", "Mul", "Sub"])
+@pytest.mark.parametrize("kind", CONSTANTS)
+@pytest.mark.parametrize("shape", [(5, 1, 1), (4, 6), (1, 5, 4, 6)])
+def test_an_operand_is_constant(operator, kind, shape):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, shape)
+    constants = {
+        "w": ((codes - int(ZERO)) * SCALE).astype(np.float32),
+        "codes": codes.astype(np.uint8),
+        "signed": (codes - 128).astype(np.int8),
+        "scales": rng.uniform(0.01, 0.05, shape[0]).astype(np.float32),
+    }
+    operand = "c" if CONSTANTS[kind] else "w"
+    body = f"{BEFORE} {CONSTANTS[kind]} v = {operator}(xd, {operand}) {AFTER}"
+    text = f"(float[1,5,4,6] x) => (float[1,5,4,6] y) {{ {body} }}"
+    names, difference = _agreement(text, constants)
+    assert names[0] == "Constant"
+    assert difference <= 1
+
+
+def test_a_constant_is_subtracted_from():
+    text = f"""(float[1,5,4,6] x) => (float[1,5,4,6] y) {{
+        {BEFORE} c = DequantizeLinear(signed, s, zs) v = Sub(c, xd) {AFTER}
+    }}"""
+    names, difference = _agreement(text, {"signed": np.arange(-60, 60, dtype=np.int8).reshape(1, 5, 4, 6)})
+    assert names == ["Constant", "Lookup", "Addition", "Regrouping"]
+    assert difference <= 1
+
+
+def test_activations_are_subtracted():
+    text = f"""(float[1,5,4,6] x, float[1,5,1,1] o) => (float[1,5,4,6] y) {{
+        {BEFORE} oq = QuantizeLinear(o, s, z)  od = DequantizeLinear(oq, s, z) v = Sub(xd, od) {AFTER}
+    }}"""
+    assert _agreement(text)[1] <= 1
+
+
+def test_a_constant_repeats_along_part_of_the_height():
+    text = f"""(float[1,5,3,4,6] x) => (float[1,5,3,4,6] y) {{
+        {BEFORE} c = DequantizeLinear(codes, s, z) v = Mul(xd, c) {AFTER}
+    }}"""
+    codes = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 6)).astype(np.uint8)
+    names, difference = _agreement(text, {"codes": codes})
+    assert "Broadcast" not in names
+    assert difference <= 1
+
+
+@pytest.mark.parametrize(
+    ("constant", "received"),
+    [
+        (np.zeros((2, 1, 5, 4, 6), np.float32), "repeated to"),
+        (np.full((5, 1, 1), np.nan, np.float32), "not finite"),
+    ],
+)
+def test_a_constant_that_is_no_operand(constant, received):
+    text = f"(float[1,5,4,6] x) => (float[1,5,4,6] y) {{ {BEFORE} v = Add(xd, w) {AFTER} }}"
+    with pytest.raises(TargetError) as raised:
+        import_integer_program(make_component(text, STEPS | {"w": constant}))
+    assert received in raised.value.received
+
+
+def test_a_sum_behind_a_product_is_a_bias_or_refused():
+    text = f"""(float[3,5] x) => (float[3,5] y) {{
+        {BEFORE} wd = DequantizeLinear(w, s) m = MatMul(xd, wd) v = Add(m, rows) {AFTER}
+    }}"""
+    constants = {"w": np.eye(5, dtype=np.int8), "rows": np.ones((3, 5), np.float32)}
+    with pytest.raises(TargetError) as raised:
+        import_integer_program(make_component(text, STEPS | constants))
+    assert "each output channel" in raised.value.received
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "result"),
+    [
+        ("1,6,4", [1], "1,4"),
+        ("1,6,4", [-2], "1,1,4"),
+        ("1,5,4,6", [1, 2], "1,6"),
+        ("1,5,4,6", [2, 3], "1,5,1,1"),
+        ("1,5,4,6", [3, 1], "1,1,4,1"),
+    ],
+)
+def test_a_mean_over_all_positions(shape, axes, result):
+    keep = int(result.count(",") == shape.count(","))
+    text = f"""(float[{shape}] x) => (float[{result}] y) {{
+        {BEFORE} v = ReduceMean<keepdims={keep}>(xd, axes) {AFTER}
+    }}"""
+    names, difference = _agreement(text, {"axes": np.asarray(axes, np.int64)})
+    assert "Mean" in names
+    assert difference <= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "result"),
+    [("1,5,4,6", [3], "1,5,4"), ("2,6,4", [1], "2,4"), ("1,6,4", [0, 1], "4"), ("1,6,4", [], "")],
+)
+def test_a_mean_over_something_else_is_refused(shape, axes, result):
+    text = f"""(float[{shape}] x) => (float[{result}] y) {{
+        {BEFORE} v = ReduceMean<keepdims=0>(xd, axes) {AFTER}
+    }}"""
+    with pytest.raises(TargetError, match="ReduceMean does not take"):
+        import_integer_program(make_component(text, STEPS | {"axes": np.asarray(axes, np.int64)}))

@@ -15,6 +15,7 @@ def everything():
         *programs.convolutions(),
         *programs.pools(),
         *programs.broadcasts(),
+        *programs.constants(),
         *programs.moves(),
         *programs.rows("image", (1, 70, 3, 6), 1),
         *programs.rows("single", (1, 300), 1)[4:],
