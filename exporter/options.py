@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 
 import onnx_ir as ir
 
@@ -23,6 +25,8 @@ class CaptureOptions:
         dtype: Base element type of the graphs, "float32" or "float16".
         seed: Seeds synthetic calibration requests.
         requests: Number of synthetic calibration requests, where the source has none of its own.
+        input_shapes: Shapes of inputs of an ONNX file that leaves them open, by name.
+        calibration: Recorded inputs of a model without preprocessing: an .npz file or a folder of them.
     """
 
     image_size: tuple[int, int] = (512, 512)
@@ -31,6 +35,8 @@ class CaptureOptions:
     dtype: str = "float32"
     seed: int = 0
     requests: int = 4
+    input_shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    calibration: Path | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in BASE_DTYPES:
@@ -42,6 +48,9 @@ class CaptureOptions:
         for field in ("prefill_length", "cache_length", "requests"):
             if getattr(self, field) < 1:
                 raise SourceError(f"{field} must be 1 or more", received=str(getattr(self, field)))
+        for name, shape in self.input_shapes.items():
+            if min(shape, default=1) < 1:
+                raise SourceError(f"the sizes of input {name} must be 1 or more", received=str(list(shape)))
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise SourceError(
                 "image_size must be (height, width) in pixels, each 1 or more", received=str(self.image_size)

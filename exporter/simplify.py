@@ -7,6 +7,7 @@ same type, and matching them takes half of the time of capturing a large model.
 from __future__ import annotations
 
 import logging
+import math
 
 import onnx_ir as ir
 import onnxscript.optimizer
@@ -15,10 +16,12 @@ from onnx_ir.passes import common
 # it warns about each LayerNormalization it leaves as it is, which is no news to a user
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
 
+_FILLING_ELEMENTS = 1 << 10
+
 
 def simplify(model: ir.Model) -> None:
     """Simplifies in place; initializers above a few kilobytes are not read."""
-    onnxscript.optimizer.fold_constants(model)
+    onnxscript.optimizer.fold_constants(model, should_fold=_is_small_filling)
     common.ShapeInferencePass()(model)
     _remove_casts_to_same_type(model.graph)
     ir.passes.Sequential(
@@ -31,6 +34,14 @@ def simplify(model: ir.Model) -> None:
         common.OutputFixPass(),
         common.NameFixPass(),
     )(model)
+
+
+def _is_small_filling(node: ir.Node) -> bool | None:
+    """Tells the folder to fold what it leaves out whatever its size: paddings and shapes are made from it."""
+    if node.op_type != "ConstantOfShape" or node.domain != "":
+        return None
+    sizes = ir.convenience.get_const_tensor(node.inputs[0]) if node.inputs[0] is not None else None
+    return True if sizes is not None and math.prod(sizes.numpy().tolist()) <= _FILLING_ELEMENTS else None
 
 
 def _remove_casts_to_same_type(graph: ir.Graph) -> None:

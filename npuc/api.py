@@ -8,6 +8,7 @@ from pathlib import Path
 from npuc.artifact import Artifact
 from npuc.cache import Cache
 from npuc.errors import UsageError
+from npuc.input_shapes import with_input_shapes
 from npuc.pipeline import CompileJob, run_job
 from npuc.progress import ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, Recipe
@@ -27,6 +28,8 @@ def compile_model(
     recipe: str | Path | Recipe | None = None,
     npu: str | None = None,
     also_devices: Sequence[str] = (),
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    calibration: str | Path | None = None,
     qat: Mapping[str, object] | None = None,
     data: str | Path | None = None,
     dump_ir: str | Path | None = None,
@@ -43,6 +46,8 @@ def compile_model(
         recipe: Recipe, or the path of one, instead of the tier's.
         npu: What the NPU computes in, instead of the recipe's word: `auto`, `float16`, `a16w8`, `a8w8`, `a16w4`, `cpu`.
         also_devices: Ids of further devices whose chips the NPU binaries also have code for.
+        input_shapes: Shapes of inputs that an ONNX file leaves open, by name.
+        calibration: Recorded inputs of a model without preprocessing, an .npz file or a folder of them.
         qat: Keys of the recipe's section [qat], such as `{"steps": 200}`: fine-tunes after quantisation.
         data: Manifest of training data, for the sections [qat], [distill] and [prune].
         dump_ir: Folder for the graph after each pass.
@@ -55,7 +60,10 @@ def compile_model(
         DiagnosticError: Anything a user can act on; see docs/exit-codes.md.
     """
     chosen = _device(device, tier, target)
-    chosen_recipe = _with_npu(_recipe(recipe, tier or chosen.tier), npu)
+    chosen_recipe = with_input_shapes(
+        _with_npu(_recipe(recipe, tier or chosen.tier), npu), input_shapes or {}
+    )
+    chosen_recipe = _with_calibration(chosen_recipe, calibration)
     job = CompileJob(
         model=str(model),
         device=chosen,
@@ -70,7 +78,10 @@ def compile_model(
 
 
 def job_settings(
-    device: str, recipe: str | Path | None = None, npu: str | None = None
+    device: str,
+    recipe: str | Path | None = None,
+    npu: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[Device, Recipe]:
     """Returns device and recipe as `compile_model` would choose them.
 
@@ -78,9 +89,10 @@ def job_settings(
         device: Device id or TOML file.
         recipe: Path of a recipe, instead of the device's tier's.
         npu: What the NPU computes in, instead of the recipe's word.
+        input_shapes: Shapes of inputs that an ONNX file leaves open, by name.
     """
     chosen = _device(device, None, None)
-    return chosen, _with_npu(_recipe(recipe, chosen.tier), npu)
+    return chosen, with_input_shapes(_with_npu(_recipe(recipe, chosen.tier), npu), input_shapes or {})
 
 
 def load(folder: str | Path) -> Artifact:
@@ -111,6 +123,13 @@ def _with_npu(recipe: Recipe, npu: str | None) -> Recipe:
     if npu not in NPU_SCHEMES:
         raise UsageError("no such NPU format", received=npu, remedy=f"use one of {', '.join(NPU_SCHEMES)}")
     return recipe.model_copy(update={"precision": recipe.precision.model_copy(update={"npu": npu})})
+
+
+def _with_calibration(recipe: Recipe, inputs: str | Path | None) -> Recipe:
+    if inputs is None:
+        return recipe
+    section = recipe.calibration.model_copy(update={"inputs": str(inputs)})
+    return recipe.model_copy(update={"calibration": section})
 
 
 def _with_devices(recipe: Recipe, also_devices: Sequence[str]) -> Recipe:

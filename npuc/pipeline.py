@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 from npuc.artifact import Artifact
@@ -10,16 +11,19 @@ from npuc.cache import Cache
 from npuc.output_folder import atomic_folder
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
+from npuc.segments import Plan
 from npuc.stages.check import CheckJob, check_binaries
 from npuc.stages.describe import Built, write_description
 from npuc.stages.device_files import write_device_files
 from npuc.stages.float_program import drop_float_program
-from npuc.stages.lower import LowerJob, lower_plan
+from npuc.stages.lower import LoweredPlan, LowerJob, lower_plan
+from npuc.stages.npu_program import NpuProgram
 from npuc.stages.prepare import PrepareJob, prepare
 from npuc.stages.scheme import Choice, choose_scheme
 from npuc.stages.several_devices import Processors, choose_processors, require_cpu_code_runs
-from npuc.stages.specialize import SpecializeJob, specialize
+from npuc.stages.specialize import SpecializeJob, discard_plan, plan_processors, specialize
 from targets.device import Device
+from targets.errors import RefusedNodesError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,14 +74,33 @@ def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folde
     source = PrepareJob(job.model, job.recipe, job.dump_folder, job.reporter, job.cache)
     prepared = prepare(source, folder)
     specialization = SpecializeJob(source, prepared, job.device, accelerators, choice, processors.chips)
-    plan = specialize(specialization, folder)
+    program = specialize(specialization, folder)
     drop_float_program(folder)
-    require_cpu_code_runs(plan, job.recipe, job.device)
-    with job.reporter.phase("lower", len(plan.segments)) as advance:
-        lowered = lower_plan(LowerJob(plan, job.device, accelerators, job.cache, folder), advance)
+    plan, lowered = _lower(job, specialization, program, folder)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
         checked = check_binaries(CheckJob(plan, lowered, job.device, folder), advance)
     networks = {network.name: network.components for network in prepared.subnetworks}
     write_device_files(plan, job.device, lowered.segments, networks, folder)
     built = Built(prepared, plan, job.device, job.tier, job.recipe, lowered.segments, checked)
     write_description(built, folder)
+
+
+def _lower(
+    job: CompileJob, specialization: SpecializeJob, program: NpuProgram | None, folder: Path
+) -> tuple[Plan, LoweredPlan]:
+    """Lowers a program; what the NPU's compiler refuses goes to the next processor that takes it."""
+    refused: set[str] = set()
+    while True:
+        plan = plan_processors(specialization, program, folder, refused)
+        require_cpu_code_runs(plan, job.recipe, job.device)
+        try:
+            with job.reporter.phase("lower", len(plan.segments)) as advance:
+                lower_job = LowerJob(plan, job.device, specialization.accelerators, job.cache, folder)
+                return plan, lower_plan(lower_job, advance)
+        except RefusedNodesError as error:
+            if refused.issuperset(error.nodes):
+                raise
+            refused.update(error.nodes)
+            job.reporter.note(f"the NPU's compiler refuses {error.received}: the nodes are placed anew")
+            shutil.rmtree(error.reproducer, ignore_errors=True)
+            discard_plan(plan, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -33,6 +33,9 @@ class Capture(_Section):
         256, ge=8, le=1 << 18, description="Tokens the KV cache holds: prompt plus answer."
     )
     seed: int = Field(0, ge=0, description="Seed of synthetic calibration requests.")
+    input_shapes: dict[str, tuple[Annotated[int, Field(ge=1)], ...]] = Field(
+        default_factory=dict, description="Shapes of inputs that an ONNX file leaves open, by name."
+    )
 
 
 class PrecisionOverride(_Section):
@@ -112,6 +115,11 @@ class Calibration(_Section):
         99.99, gt=50, le=100, description="For `percentile`: share of values kept in range."
     )
     samples: int = Field(16, ge=1, le=4096, description="Requests run to observe activations.")
+    inputs: str | None = Field(
+        None,
+        description="Recorded inputs of an ONNX, .pt2 or Python model: an .npz file, or a folder of them. Without "
+        "them, random numbers.",
+    )
 
 
 class Subnetwork(_Section):

@@ -188,7 +188,8 @@ def compare_with_source(artifact: Artifact, model: str) -> SourceComparison:
         model: What `npuc compile` was given.
     """
     recipe = Recipe.model_validate(artifact.manifest.recipe)
-    program = open_source(model, capture_options(recipe))
+    # the artifact holds samples of its own: what it was calibrated with need not be there any more
+    program = open_source(model, dataclasses.replace(capture_options(recipe), calibration=None))
     samples = load_samples(artifact.folder / MODEL_FOLDER)
     source = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
     components = {

@@ -101,12 +101,12 @@ def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:
     """Sets the type of every float value, adding one cast per value where types meet."""
     casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
     for node in tuple(graph):
-        wanted = ir.DataType.FLOAT if node in kept else ir.DataType.FLOAT16
+        wanted, build = ir.DataType.FLOAT if node in kept else ir.DataType.FLOAT16, Builder(graph, node)
         for index, value in enumerate(node.inputs):
             if value is None or value.dtype not in _FLOATS or value.dtype == wanted or is_op(node, "Cast"):
                 continue
             if (value, wanted) not in casts:
-                casts[value, wanted] = Builder(graph, node).op("Cast", value, dtype=wanted, to=int(wanted))
+                casts[value, wanted] = build.op("Cast", value, dtype=wanted, to=int(wanted))
                 casts[value, wanted].shape = value.shape
             node.replace_input_with(index, casts[value, wanted])
         for output in node.outputs:

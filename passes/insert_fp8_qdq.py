@@ -63,8 +63,9 @@ class InsertFp8Qdq(Rewrite):
         return True
 
     def _activation(self, build: Builder, node: ir.Node, x: ir.Value, choice: Choice) -> ir.Value:
-        fmt, name, observed = choice.format, x.name or "", _observed_name(x)
-        if (observed, fmt) not in self._scales:
+        fmt, name = choice.format, x.name or ""
+        found = self._scale(x, fmt)
+        if found is None:
             raise PassError(
                 f"there is no calibrated {fmt.value} scale for {name}",
                 where=node.name or node.op_type,
@@ -72,7 +73,7 @@ class InsertFp8Qdq(Rewrite):
                 remedy="run calibration with requests that reach this component",
             )
         dtype = x.dtype or ir.DataType.FLOAT
-        scale = storable_scales(self._scales[observed, fmt], fmt, dtype.numpy())
+        scale = storable_scales(found, fmt, dtype.numpy())
         self.remark(node, fmt.value, choice.reason, {"activation_scale": float(scale)})
         if (name, fmt) not in self._quantised:
             scale_name = f"{self._component}/{name}.{fmt.value}.scale"
@@ -86,6 +87,19 @@ class InsertFp8Qdq(Rewrite):
             )
         return self._quantised[name, fmt]
 
+    def _scale(self, x: ir.Value, fmt: Format) -> float | None:
+        """The scale a value was given, under its own name or that of what it is a cast of.
+
+        Casts to the base type came after calibration and do not change the scale; others are the model's own.
+        """
+        value: ir.Value | None = x
+        while value is not None:
+            if (value.name or "", fmt) in self._scales:
+                return self._scales[value.name or "", fmt]
+            producer = value.producer()
+            value = producer.inputs[0] if producer is not None and is_op(producer, "Cast") else None
+        return None
+
     def _weight(
         self, build: Builder, graph: ir.Graph, node: ir.Node, weight: ir.Value, fmt: Format
     ) -> ir.Value:
@@ -98,15 +112,6 @@ class InsertFp8Qdq(Rewrite):
         decoded = build.op("DequantizeLinear", *values, dtype=tensor.dtype, shape=_shape(weight), axis=axis)
         self._quantised[name, fmt] = decoded
         return decoded
-
-
-def _observed_name(x: ir.Value) -> str:
-    """Returns the name under which a value was observed: casts came later, and do not change its scale."""
-    producer = x.producer()
-    while producer is not None and is_op(producer, "Cast") and producer.inputs[0] is not None:
-        x = producer.inputs[0]
-        producer = x.producer()
-    return x.name or ""
 
 
 def output_axis(node: ir.Node, rank: int) -> int:

@@ -29,6 +29,10 @@ WeightSize = Callable[[ir.TensorProtocol], int]
 """Weight → bytes it takes in the prepared part."""
 
 
+_PRODUCTS = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+
+
 @dataclasses.dataclass(frozen=True)
 class Units:
     """The smallest pieces a cut may separate, in order: what precedes the layers, each layer, what follows them.
@@ -83,12 +87,35 @@ def layer_units(graph: ir.Graph) -> Units:
     return Units(units, copied, last + 2)
 
 
-def layer_count(graph: ir.Graph) -> int:
-    """Returns the number of layers in sequence, 1 where no node comes from a list of modules."""
+def rounding_steps(graph: ir.Graph, *, has_modules: bool = True) -> int:
+    """Returns how many times in sequence a graph adds rounding noise of the size of one layer's, at least 1.
+
+    Each layer of the longest module list counts, and each step of a recurrent operator. Where the source does not say
+    which module a node is from and no list shows in the names, each product by a constant counts instead.
+
+    Args:
+        graph: Static shapes.
+        has_modules: Whether nodes carry the modules they were captured from; an ONNX file has none.
+    """
     try:
-        return layer_units(graph).count - 2
+        layers = layer_units(graph).count - 2
     except PassError:
-        return 1
+        layers = 1 if has_modules else sum(map(_multiplies_by_constant, graph))
+    return max(1, layers + sum(map(_recurrent_steps, graph)))
+
+
+def _multiplies_by_constant(node: ir.Node) -> bool:
+    if node.op_type not in _PRODUCTS or len(node.inputs) < 2 or node.inputs[1] is None:
+        return False
+    producer = node.inputs[1].producer()
+    decoded = producer is not None and producer.op_type == "DequantizeLinear"
+    source = producer.inputs[0] if decoded and producer is not None else node.inputs[1]
+    return source is not None and source.const_value is not None
+
+
+def _recurrent_steps(node: ir.Node) -> int:
+    shape = node.inputs[0].shape if node.op_type in _RECURRENT and node.inputs[0] is not None else None
+    return 0 if shape is None or not isinstance(shape[0], int) else shape[0]
 
 
 def unit_weights(units: Units, size: WeightSize) -> list[int]:

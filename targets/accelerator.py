@@ -97,6 +97,7 @@ class Accelerator(Protocol):
 
         Raises:
             ToolError: The tool is missing.
+            RefusedNodesError: The compiler names nodes that it does not take.
             TargetError: The compiler refused the graph, crashed or took too long.
         """
         ...

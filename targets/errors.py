@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from exporter.errors import DiagnosticError
 
 
@@ -9,6 +12,26 @@ class TargetError(DiagnosticError):
     """The component or device cannot be served by this target (exit code 3)."""
 
     exit_code = 3
+
+
+class RefusedNodesError(TargetError):
+    """A vendor's compiler names nodes that it does not take although npuc's rules do (exit code 3).
+
+    Args:
+        what: One sentence.
+        nodes: Their names in the component's graph.
+        where: The component.
+        received: The compiler's own words.
+        remedy: Where the failed job is kept.
+        reproducer: Its folder.
+    """
+
+    def __init__(
+        self, what: str, *, nodes: Sequence[str], where: str, received: str, remedy: str, reproducer: Path
+    ) -> None:
+        super().__init__(what, where=where, received=received, remedy=remedy)
+        self.nodes = tuple(nodes)
+        self.reproducer = reproducer
 
 
 class ToolError(TargetError):

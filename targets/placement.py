@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import onnx_ir as ir
 
@@ -13,8 +13,15 @@ from targets.coverage import Coverage, NodeCoverage, Placement, Refusal
 from targets.estimate import operations
 from targets.units import adjoining_units, computing_units, is_pair
 
+_REFUSED = Refusal("its compiler refuses the node", "decompose it into standard operators")
 
-def place_component(component: Component, accelerators: Sequence[Accelerator], on_cpu: Coverage) -> Coverage:
+
+def place_component(
+    component: Component,
+    accelerators: Sequence[Accelerator],
+    on_cpu: Coverage,
+    refused: Collection[str] = (),
+) -> Coverage:
     """Decides where each node runs.
 
     A unit of a quantised graph goes to the first accelerator that takes all of it; where none does, each of its nodes
@@ -24,16 +31,20 @@ def place_component(component: Component, accelerators: Sequence[Accelerator], o
         component: Static shapes.
         accelerators: Of the device, the preferred one first.
         on_cpu: Which nodes have a CPU kernel.
+        refused: Names of nodes that the compiler of the preferred accelerator has refused, whatever its rules say.
     """
-    placer = _Placer(component, accelerators)
+    placer = _Placer(component, accelerators, refused)
     rows = zip(component.model.graph, on_cpu.nodes, strict=True)
     return Coverage(component.name, tuple(placer.row(node, row) for node, row in rows))
 
 
 class _Placer:
-    def __init__(self, component: Component, accelerators: Sequence[Accelerator]) -> None:
+    def __init__(
+        self, component: Component, accelerators: Sequence[Accelerator], refused: Collection[str]
+    ) -> None:
         self._component = component
         self._accelerators = accelerators
+        self._refused = refused
         self._refusals: dict[str, dict[ir.Node, Refusal]] = {}
         self._places: dict[ir.Node, Accelerator | None] = {}
         units = computing_units(component.model.graph)
@@ -67,6 +78,8 @@ class _Placer:
         pairs = [node for node in self._component.model.graph if is_pair(node)]
         asked = [*pairs, *(node for unit in units for node in unit)]
         refusals = dict(accelerator.refusals(self._component, asked)) if units or is_first else {}
+        if is_first:
+            refusals |= {node: _REFUSED for node in asked if node.name in self._refused}
         self._refusals[accelerator.name] = refusals
         whole = [unit for unit in units if not any(node in refusals for node in unit)]
         if not is_first:

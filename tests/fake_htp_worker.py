@@ -28,6 +28,8 @@ def prepare(request):
     if FAULT == "1002":
         Path("prepared.onnx").write_bytes(b"what the provider leaves behind")
         raise RuntimeError("Failed to finalize QNN graph. Error: QNN_COMMON_ERROR_MEM_ALLOC, Code: 1002")
+    if FAULT == "refuses":
+        refuse_sigmoid(request)
     chips = [str(soc["soc_model"]) for soc in request["socs"]]
     if len(chips) > 1 and len(request["graphs"]) > 1:
         raise RuntimeError("Multi-SoC EP context is currently unsupported with shared EP context usage.")
@@ -46,6 +48,20 @@ def prepare(request):
     archs = ",".join(str(soc["arch"]) for soc in request["socs"]) if len(chips) > 1 else "0"
     field = f"v2:6:2.51.0:5.51.0:{archs}:{','.join(chips)}:0:0"
     return {"compatibility": [field] * len(request["graphs"]), "binary": binary}
+
+
+def refuse_sigmoid(request):
+    """Says which nodes it does not take in the provider's words."""
+    nodes = [
+        node
+        for graph in request["graphs"]
+        for node in onnx.load(graph["model"], load_external_data=False).graph.node
+    ]
+    names = [node.name for node in nodes if node.op_type == "Sigmoid"]
+    if names:
+        listed = "".join(f"{{ name: {name}, type: Sigmoid }}, " for name in names)
+        sys.stderr.write(f"[E:onnxruntime] Unsupported nodes in QNN EP: {listed}\n")
+        raise RuntimeError("This session contains graph nodes that are assigned to the default CPU EP")
 
 
 def write_binary(path, socs):

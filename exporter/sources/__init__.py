@@ -32,12 +32,20 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
     options = options or CaptureOptions()
     name = str(model)
     path = model_path(name)
+    if options.input_shapes and path.suffix != ".onnx":
+        raise SourceError(
+            "the shapes of inputs can be chosen for .onnx files only",
+            where=name,
+            received=", ".join(options.input_shapes),
+            remedy="other sources bring theirs: a factory its example inputs, a model folder the section [capture]",
+        )
     file_part, separator, function = name.rpartition(":")
     if separator and file_part.endswith(".py"):
         from exporter.sources.python_factory import open_factory
 
         return open_factory(Path(file_part).expanduser(), function, options)
     if path.is_dir():
+        _refuse_recorded_inputs(options, name)
         from exporter.sources.huggingface import open_folder
 
         program = open_folder(path, options)
@@ -45,6 +53,16 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
     if not path.is_file():
         raise SourceError("the model does not exist", received=name, remedy=f"name {_KINDS}")
     return _open_file(path, options)
+
+
+def _refuse_recorded_inputs(options: CaptureOptions, name: str) -> None:
+    if options.calibration is not None:
+        raise SourceError(
+            "a model folder is calibrated with requests, not with arrays",
+            where=name,
+            received=str(options.calibration),
+            remedy="write a calibration.json into the folder: docs/guides/hugging-face-folder.md",
+        )
 
 
 def _named_demo(program: Program) -> Program:

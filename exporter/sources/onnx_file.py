@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import InlinePass, ShapeInferencePass
+from onnx_ir.passes.common import InlinePass
 from onnxscript import version_converter
 
 from exporter.capture import OPSET, shorten
@@ -18,6 +19,10 @@ from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
 from exporter.simplify import simplify
+from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
+
+# what it cannot convert itself it leaves to onnx, and warns the user of npuc about it
+logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)
 
 MAX_PROTO_BYTES = (1 << 31) - 1
 """Protocol buffers cannot be larger; bigger models keep their weights in external files."""
@@ -40,11 +45,13 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     _set_base_dir(model, folder)
     InlinePass()(model)
     _drop_initializer_inputs(model.graph)
-    _check_inputs(model.graph, path)
+    fix_input_shapes(model.graph, options.input_shapes, path)
+    infer_static_shapes(model)
     _check_operators(model, path)
     model = _to_opset(model, path)
-    simplify(model)
-    ShapeInferencePass()(model)
+    unknown = None
+    while unknown != (unknown := infer_static_shapes(model)):
+        simplify(model)  # folds what is computed from shapes, from which more shapes follow
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)
     modality = guess_modality([tensor_spec(value) for value in model.graph.inputs])
@@ -100,20 +107,6 @@ def _drop_initializer_inputs(graph: ir.Graph) -> None:
     for value in list(graph.inputs):
         if value.is_initializer():
             graph.inputs.remove(value)
-
-
-def _check_inputs(graph: ir.Graph, path: Path) -> None:
-    for value in graph.inputs:
-        if value.shape is None or not value.shape.is_static():
-            raise ExportError(
-                "an input has a dynamic shape; npuc compiles static graphs",
-                where=f"{path}: input {value.name}",
-                received=str(value.shape),
-                remedy=(
-                    "fix its dimensions: python -m onnxruntime.tools.make_dynamic_shape_fixed "
-                    f"--input_name {value.name} --input_shape 1,… {path.name} fixed.onnx"
-                ),
-            )
 
 
 def _check_operators(model: ir.Model, path: Path) -> None:

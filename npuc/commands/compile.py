@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from npuc.console import open_console
+from npuc.input_shapes import parse_input_shapes
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, TIERS
 from npuc.training_settings import parse_assignments
@@ -41,6 +42,18 @@ from targets.registry import target_names
     help="Device whose chip the NPU binaries also have code for; repeatable.",
 )
 @click.option(
+    "--input-shape",
+    "input_shapes",
+    multiple=True,
+    metavar="NAME=SIZE,…",
+    help="Shape of an input that an .onnx file leaves open, such as picture=1,3,224,224; repeatable.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Recorded inputs of an .onnx, .pt2 or Python model: an .npz file, or a folder of them.",
+)
+@click.option(
     "--qat",
     metavar="KEY=VALUE,…",
     help="Fine-tune after quantisation: `steps=200`, with other keys of the recipe's section [qat].",
@@ -63,6 +76,8 @@ def compile_command(
     recipe: Path | None,
     npu: str | None,
     also_devices: tuple[str, ...],
+    input_shapes: tuple[str, ...],
+    calibration: Path | None,
     qat: str | None,
     data: Path | None,
     dump_ir: Path | None,
@@ -87,6 +102,8 @@ def compile_command(
         recipe=recipe,
         npu=npu,
         also_devices=also_devices,
+        input_shapes=parse_input_shapes(input_shapes),
+        calibration=calibration,
         qat=None if qat is None else parse_assignments(qat),
         data=data,
         dump_ir=dump_ir,

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from npuc.console import open_console
+from npuc.input_shapes import parse_input_shapes
 from npuc.progress import ConsoleReporter
 from npuc.recipe import NPU_SCHEMES
 
@@ -17,8 +18,22 @@ from npuc.recipe import NPU_SCHEMES
 @click.option("--device", required=True, help="Device id (see `npuc devices`), or a TOML file.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file instead of the tier's.")
 @click.option("--npu", type=click.Choice(NPU_SCHEMES), help="What the NPU computes in.")
+@click.option(
+    "--input-shape",
+    "input_shapes",
+    multiple=True,
+    metavar="NAME=SIZE,…",
+    help="Shape of an input that an .onnx file leaves open, such as picture=1,3,224,224; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every node with reason and remedy.")
-def coverage_command(model: str, device: str, recipe: Path | None, npu: str | None, as_json: bool) -> int:
+def coverage_command(
+    model: str,
+    device: str,
+    recipe: Path | None,
+    npu: str | None,
+    input_shapes: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Places each node of MODEL on a processor of a device, or refuses it, with the reason and what to do.
 
     Nothing is compiled, and no vendor tool is needed. Exit code 3 where a node runs nowhere.
@@ -28,7 +43,7 @@ def coverage_command(model: str, device: str, recipe: Path | None, npu: str | No
     from npuc.coverage import model_coverage
     from npuc.coverage_table import coverage_json, coverage_table
 
-    chosen, settings = job_settings(device, recipe, npu)
+    chosen, settings = job_settings(device, recipe, npu, parse_input_shapes(input_shapes))
     console = open_console(stderr=True)
     coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
     if as_json:

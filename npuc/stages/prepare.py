@@ -29,7 +29,7 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.samples import save_samples
 from npuc.stages.augmentation import make_augmenter
-from npuc.stages.capture import capture_options
+from npuc.stages.capture import calibration_digest, capture_options
 from npuc.stages.distill import (
     StudentSource,
     copy_student_curve,
@@ -142,13 +142,13 @@ def _trains(recipe: Recipe) -> bool:
     return recipe.qat is not None or recipe.prune is not None
 
 
-def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], dict[str, Any], str]:
+def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], str, dict[str, Any], str]:
     """Returns what decides the result besides the model."""
     recipe = job.recipe.model_dump(
         mode="json", exclude={"name": True, "gates": True, "npu": True, "precision": {"npu"}}
     )
     code = package_digest(exporter, passes, npuc)
-    return recipe, training_data_digests(job.recipe), tool_versions(), code
+    return recipe, training_data_digests(job.recipe), calibration_digest(job.recipe), tool_versions(), code
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -25,7 +26,7 @@ from npuc.stages.prepare import PrepareJob
 from npuc.stages.prepared import Prepared
 from npuc.stages.scheme import Choice
 from passes.integer.quantised_graph import has_integer_weight, is_quantised, source_scheme
-from passes.layer_plan import layer_count
+from passes.layer_plan import rounding_steps
 from passes.split_layers import split_layers
 from passes.split_program import part_bytes, plan_parts
 from targets.accelerator import Accelerator
@@ -60,21 +61,39 @@ class SpecializeJob:
     chips: tuple[str, ...] = ()
 
 
-def specialize(job: SpecializeJob, folder: Path) -> Plan:
-    """Decides which processor runs what, and fills `npu/` where there is an NPU.
+def specialize(job: SpecializeJob, folder: Path) -> NpuProgram | None:
+    """Fills `npu/` where there is an NPU.
 
     Args:
         job: What to specialise.
         folder: Of the artifact.
 
+    Returns:
+        The graphs for the NPU; None where everything runs on the CPU.
+    """
+    if not job.accelerators or job.choice.scheme is None:
+        return None
+    return npu_program(NpuProgramJob(job.source, job.prepared, job.accelerators[0], job.choice), folder)
+
+
+def plan_processors(
+    job: SpecializeJob, program: NpuProgram | None, folder: Path, refused: Collection[str] = ()
+) -> Plan:
+    """Decides which processor runs what.
+
+    Args:
+        job: What was specialised.
+        program: From `specialize`.
+        folder: Of the artifact.
+        refused: Names of nodes that the NPU's compiler has refused.
+
     Raises:
         CoverageError: A node runs nowhere.
     """
     choice, components = job.choice, job.prepared.program.components
-    if not job.accelerators or choice.scheme is None:
+    if program is None:
         return Plan({name: _on_cpu(job, component) for name, component in components.items()}, choice.notes)
-    program = npu_program(NpuProgramJob(job.source, job.prepared, job.accelerators[0], choice), folder)
-    coverages = {name: _place(job, component) for name, component in program.components.items()}
+    coverages = {name: _place(job, component, refused) for name, component in program.components.items()}
     for coverage in coverages.values():
         coverage.require_complete()
         job.source.reporter.note(_summary(coverage))
@@ -85,9 +104,23 @@ def specialize(job: SpecializeJob, folder: Path) -> Plan:
     return Plan(plans, choice.notes, _versions(job, plans.values()), job.chips)
 
 
-def _place(job: SpecializeJob, component: Component) -> Coverage:
+def discard_plan(plan: Plan, folder: Path) -> None:
+    """Removes the binaries and graphs of parts that were made for a plan which is given up.
+
+    Args:
+        plan: From `plan_processors`.
+        folder: Of the artifact.
+    """
+    for entry in plan.components.values():
+        for segment in entry.segments:
+            shutil.rmtree(folder / segment.processor, ignore_errors=True)
+            if segment.component is not entry.component:
+                (folder / segment.reference).unlink(missing_ok=True)
+
+
+def _place(job: SpecializeJob, component: Component, refused: Collection[str]) -> Coverage:
     on_cpu = find_target(job.device.target).partition(component, job.device)
-    return place_component(component, job.accelerators, on_cpu)
+    return place_component(component, job.accelerators, on_cpu, refused)
 
 
 def _versions(job: SpecializeJob, plans: Iterable[ComponentPlan]) -> dict[str, str]:
@@ -155,9 +188,11 @@ def _part_bound(job: SpecializeJob, component: str, record: NpuRecord, part: Par
         # a last bit that differs before a rounding to codes moves a value by a whole step
         formats = ("int8",) if is_quantised(model) else ()
         return bound_for(formats, job.source.recipe.precision.base, gates)
-    comes_quantised = is_quantised(job.prepared.program.components[component].model)
-    # a graph that comes quantised does not say which module a node is from: each product counts
-    layers = sum(map(has_integer_weight, model.graph)) if comes_quantised else layer_count(model.graph)
+    if is_quantised(job.prepared.program.components[component].model):
+        # a graph that comes quantised does not say which module a node is from: each product counts
+        layers = sum(map(has_integer_weight, model.graph))
+    else:
+        layers = rounding_steps(model.graph, has_modules=Path(job.source.model).suffix != ".onnx")
     (exact,) = (entry.exact for entry in job.accelerators if entry.name == str(part.processor))
     # the vector units compute in 8 bits where the rest of the graph may have more
     bound = npu_bound(source_scheme(model).value if exact else record.scheme, gates, layers)

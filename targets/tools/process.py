@@ -28,7 +28,13 @@ without this, remains of whatever the process did before would be shipped in the
 
 
 class JobError(TargetError):
-    """The vendor's tool refused, crashed or took too long (exit code 3). The message names a reproducer folder."""
+    """The vendor's tool refused, crashed or took too long (exit code 3). The message names a reproducer folder.
+
+    Attributes:
+        reproducer: That folder, with the request, the script and all output; None where there is none.
+    """
+
+    reproducer: Path | None = None
 
 
 def run_job(
@@ -139,8 +145,10 @@ def job_error(what: str, folder: Path, received: str = "") -> JobError:
     """
     output = (folder / OUTPUT_NAME).read_bytes()[-_LONGEST_OUTPUT:].decode("utf-8", "replace")
     last_lines = "\n".join(output.strip().splitlines()[-3:])
-    return JobError(
+    error = JobError(
         what,
         received=received or last_lines,
         remedy=f"see {folder}: the request, the script and all output; `python {SCRIPT_NAME}` runs it again",
     )
+    error.reproducer = folder
+    return error

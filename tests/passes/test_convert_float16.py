@@ -50,6 +50,16 @@ def test_statistics_stay_in_float32(model_from, same_graph):
     assert "1e-06" in reasons["add_2"]
 
 
+def test_two_casts_for_one_node_have_names_of_their_own(model_from):
+    text = """g (float[2,4] x) => (float[2,8] y) <int64[1] axes = {-1}> {
+      a = Exp(x)  b = Neg(a)  y = Concat<axis=1>(a, b)
+    }"""
+    model, _ = converted(model_from, text, tags=(0, 1))
+    names = [value.name for node in model.graph for value in node.outputs]
+    assert len(names) == len(set(names))
+    run_both(model_from, text, model)
+
+
 def test_tagged_nodes_stay_in_float32_without_casts_between(model_from):
     model, _ = converted(model_from, BEFORE, tags=range(5))
     assert [node.op_type for node in model.graph].count("Cast") == 2

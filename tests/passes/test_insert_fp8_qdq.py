@@ -133,3 +133,10 @@ def test_a_cast_keeps_the_scale_of_what_it_casts(model_from):
     model = build(model_from, text=text)
     assert InsertFp8Qdq(PrecisionPolicy(), "part", {("x", Format.E4M3): 0.25})(model).modified
     assert float(model.graph.initializers["part/a.e4m3.scale"].const_value.numpy()) == 0.25
+
+
+def test_a_cast_of_the_model_has_a_scale_of_its_own(model_from):
+    text = "g (int64[4,16] i, float[16,8] w) => (float[4,8] y) { a = Cast<to=1>(i)  y = MatMul(a, w) }"
+    model = build(model_from, text=text)
+    assert InsertFp8Qdq(PrecisionPolicy(), "part", {("a", Format.E4M3): 0.5})(model).modified
+    assert float(model.graph.initializers["part/a.e4m3.scale"].const_value.numpy()) == 0.5

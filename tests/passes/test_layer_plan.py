@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.modality import SCOPE_KEY
 from passes.errors import PassError
-from passes.layer_plan import divide, layer_units, unit_weights, weight_size
+from passes.layer_plan import divide, layer_units, rounding_steps, unit_weights, weight_size
 from tests.passes.conftest import make_model
 
 TEXT = """
@@ -61,6 +61,25 @@ def test_a_graph_without_a_list_of_modules_is_refused(model):
         node.metadata_props.clear()
     with pytest.raises(PassError, match="no layers"):
         layer_units(model.graph)
+
+
+def test_rounding_steps_are_layers_or_products(model):
+    assert rounding_steps(model.graph) == 2
+    for node in model.graph:
+        node.metadata_props.clear()
+    assert rounding_steps(model.graph) == 1
+    assert (
+        rounding_steps(model.graph, has_modules=False) == 3
+    )  # the one by a transposed weight is no constant
+
+
+def test_rounding_steps_count_those_of_a_recurrent_operator():
+    text = """g (float[7,1,4] x) => (float[7,1,1,3] y) {
+        y, state = GRU<hidden_size=3>(x, w, r)
+    }"""
+    weights = {"w": np.ones((1, 9, 4), np.float32), "r": np.ones((1, 9, 3), np.float32)}
+    assert rounding_steps(make_model(text, weights).graph) == 8
+    assert rounding_steps(make_model(text, weights).graph, has_modules=False) == 7
 
 
 def test_size_counts_bits_of_large_weights_only():

@@ -39,9 +39,9 @@ def processors():
     return [HtpAccelerator(find_htp_soc("SM8750")), HvxAccelerator()]
 
 
-def _place(component, processors):
+def _place(component, processors, refused=()):
     on_cpu = find_target("snapdragon").partition(component, find_device("galaxy-s25"))
-    return {row.node: row for row in place_component(component, processors, on_cpu).nodes}
+    return {row.node: row for row in place_component(component, processors, on_cpu, refused).nodes}
 
 
 def test_what_the_first_processor_refuses_goes_to_the_next_with_its_codes(processors):
@@ -51,6 +51,12 @@ def test_what_the_first_processor_refuses_goes_to_the_next_with_its_codes(proces
     assert rows["norm"].reason.startswith("integer kernel; not on HTP: HTP takes no signed 8-bit gain")
     assert "unsigned" in rows["norm"].remedy
     assert rows["nq"].reason == "integer kernel; it belongs to a node on HVX"
+
+
+def test_what_the_first_compiler_has_refused_goes_to_the_next(processors):
+    rows = _place(_quantised(8192), processors, refused=["product"])
+    assert {name for name, row in rows.items() if row.placement == "hvx"} >= {"norm", "product", "relu"}
+    assert "not on HTP: its compiler refuses the node" in rows["product"].reason
 
 
 def test_a_run_too_small_for_a_call_goes_to_the_cpu(processors):

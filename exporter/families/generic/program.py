@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from exporter.families.generic.recorded_requests import recorded_requests
 from exporter.families.generic.runner import COMPONENT
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
@@ -26,15 +27,17 @@ def generic_program(
     Args:
         component: Named `COMPONENT`.
         source: The file it was made from.
-        options: Seed and number of calibration requests.
+        options: Calibration inputs, or seed and number of synthetic ones.
         example: Real inputs; they become the first request, and integer inputs are drawn from their range.
     """
+    inputs = component.inputs
+    recorded = () if options.calibration is None else recorded_requests(options.calibration, inputs)
     return Program(
         family="generic",
         components={COMPONENT: component},
         settings={"dtype": options.dtype},
         assets={},
-        requests=random_requests(component.inputs, options, example or {}),
+        requests=recorded or random_requests(inputs, options, example or {}),
         provenance={
             "source": source.name,
             "files": {source.name: ModelFolder(source.parent).sha256(source.name)},

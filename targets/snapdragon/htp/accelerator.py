@@ -19,6 +19,7 @@ from targets.snapdragon.htp.multi_chip import require_chips
 from targets.snapdragon.htp.open_binary import TOOL
 from targets.snapdragon.htp.partition import htp_refusal
 from targets.snapdragon.htp.prepare import chips, prepare
+from targets.snapdragon.htp.refused_nodes import naming_refused_nodes
 from targets.snapdragon.htp.share_weights import prepare_and_run
 from targets.snapdragon.htp.summary import Summary
 from targets.snapdragon.socs import HtpSoc
@@ -87,6 +88,7 @@ class HtpChips:
 
         Raises:
             ToolError: The tool is missing.
+            RefusedNodesError: The compiler names nodes that it does not take.
             JobError: The compiler refused the graph, also after its own validation, crashed or took too long.
         """
         if progress is not None:
@@ -95,7 +97,8 @@ class HtpChips:
             model = Path(folder) / "model.onnx"
             ir.save(component.model, model)
             place_file(weights_file, Path(folder) / weights_file.name)
-            binary = prepare(model, self.socs, out_dir / component.name, environment=self._environment)
+            with naming_refused_nodes(component.name):
+                binary = prepare(model, self.socs, out_dir / component.name, environment=self._environment)
         if len(self.socs) > 1:
             require_chips(binary.folder / binary.binary, self.socs)
         return Summary(self._environment.tool, self.socs, device, [component.name]).lowered(component, binary)
@@ -146,12 +149,14 @@ class HtpAccelerator(HtpChips):
 
         Raises:
             ToolError: The tool is missing.
+            RefusedNodesError: The compiler names nodes that it does not take.
             JobError: The compiler refused a graph, also after its own validation, crashed or took too long.
         """
         names = [graph.component.name for graph in graphs]
         if progress is not None:
             progress(f"prepare {' and '.join(names)}")
-        made, outputs = prepare_and_run(graphs, self.socs[0], out_dir / names[0], self._environment)
+        with naming_refused_nodes(" and ".join(names)):
+            made, outputs = prepare_and_run(graphs, self.socs[0], out_dir / names[0], self._environment)
         summary = Summary(self._environment.tool, self.socs, device, names)
         lowered = {
             graph.component.name: summary.lowered(graph.component, made[graph.component.name])

@@ -253,7 +253,9 @@ def test_an_onnx_file(tmp_path, opset, external):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"shape": ("batch", 4)}, r"(?s)dynamic shape.*input x.*batch.*make_dynamic_shape_fixed"),
+        ({"shape": ("batch", 4)}, r"(?s)dynamic shape.*input x.*batch.*--input-shape x=1,4"),
+        ({"shape": (-1, 4)}, r"(?s)dynamic shape.*--input-shape x=1,4"),
+        ({"shape": ("batch", "rows", 4)}, r"(?s)--input-shape x=1,…,4"),
         ({"op": "MatMulTypo"}, r"(?s)not part of standard ONNX.*product.*MatMulTypo"),
         ({"op": "MatMul", "domain": "com.example"}, r"(?s)node product.*com\.example::MatMul"),
         ({"opset": 25}, "cannot be brought to opset 23"),
@@ -292,3 +294,81 @@ def test_an_unknown_architecture_lists_what_is_supported(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     with pytest.raises(ExportError, match=r"(?s)'llama'.*multimodal_transformer, qwen3_vl.*\.onnx"):
         open_source(tmp_path)
+
+
+def _shaped(path, nodes, shapes, initializers=(), sizes=()):
+    """A graph of float inputs with the given shapes; `sizes` are stated of values between."""
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    between = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in sizes]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "rows"])]
+    tensors = [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in initializers]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, tensors, value_info=between)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def _open_shaped(path, **shapes):
+    return open_source(path, CaptureOptions(input_shapes=shapes)).components["model"]
+
+
+def test_a_chosen_shape_replaces_what_the_file_states_of_other_values(tmp_path):
+    """Names of open sizes, and -1 as Paddle writes it."""
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Neg", ["a"], ["y"])]
+    path = _shaped(tmp_path / "m.onnx", nodes, {"x": ("batch", "rows")}, sizes=[("a", (-1, -1))])
+    component = _open_shaped(path, x=(2, 3))
+    assert component.inputs[0].shape == component.outputs[0].shape == (2, 3)
+
+
+def test_what_is_computed_from_a_chosen_shape_is_folded(tmp_path):
+    """A position table cut to the length of the input, behind a chain that shape inference alone cannot follow."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "one"], ["length"]),
+        helper.make_node("Unsqueeze", ["length", "axes"], ["lengths"]),
+        helper.make_node("Slice", ["indices", "axes", "lengths"], ["chosen"]),
+        helper.make_node("Gather", ["table", "chosen"], ["rows"]),
+        helper.make_node("Add", ["x", "rows"], ["y"]),
+    ]
+    tensors = [
+        ("one", np.int64(1)),
+        ("axes", np.zeros(1, np.int64)),
+        ("indices", np.arange(8)),
+        ("table", np.arange(8, dtype=np.float32)),
+    ]
+    component = _open_shaped(_shaped(tmp_path / "m.onnx", nodes, {"x": ("n", "m")}, tensors), x=(2, 5))
+    assert component.outputs[0].shape == (2, 5)
+    assert [node.op_type for node in component.model.graph][-1] == "Add"
+    assert "Shape" not in [node.op_type for node in component.model.graph]
+
+
+def test_a_padding_made_of_a_filling_is_folded(tmp_path):
+    nodes = [
+        helper.make_node(
+            "ConstantOfShape", ["two"], ["zeros"], value=onnx.numpy_helper.from_array(np.zeros(1, np.int64))
+        ),
+        helper.make_node("Concat", ["zeros", "ends"], ["pads"], axis=0),
+        helper.make_node("Pad", ["x", "pads"], ["y"]),
+    ]
+    tensors = [("two", np.array([2])), ("ends", np.array([1, 3]))]
+    component = _open_shaped(_shaped(tmp_path / "m.onnx", nodes, {"x": (2, 4)}, tensors))
+    assert component.outputs[0].shape == (3, 7)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"z": (1, 4)}, r"(?s)no input of this name.*z.*the inputs are x"),
+        ({"x": (1, 5)}, r"(?s)does not fit.*input x.*\[1, 5\]"),
+        ({"x": (1, 4, 1)}, r"(?s)does not fit"),
+        ({"x": (0, 4)}, r"(?s)sizes of input x must be 1 or more"),
+    ],
+)
+def test_shapes_that_do_not_fit_an_onnx_file(tmp_path, shapes, message):
+    path = make_onnx(tmp_path / "m.onnx", shape=("batch", 4))
+    with pytest.raises(ExportError, match=message):
+        _open_shaped(path, **shapes)
+
+
+def test_shapes_are_chosen_of_onnx_files_only(tmp_path):
+    with pytest.raises(SourceError, match=r"(?s)\.onnx files only.*example inputs"):
+        open_source(tmp_path, CaptureOptions(input_shapes={"x": (1,)}))

@@ -55,6 +55,16 @@ def int8_block(tmp_path):
 
 
 @pytest.fixture
+def computed_bound_block(tmp_path):
+    """Clip, which HTP takes, with a bound that is computed, which it does not."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["bound"], keepdims=0, name="largest"),
+        helper.make_node("Clip", ["x", "", "bound"], ["y"], name="limit"),
+    ]
+    return _save(tmp_path / "clip.onnx", nodes, {}, TensorProto.FLOAT16)
+
+
+@pytest.fixture
 def unsupported_block(tmp_path):
     """Erf alone, which HTP refuses."""
     return _save(tmp_path / "erf.onnx", [helper.make_node("Erf", ["x"], ["y"])], {}, TensorProto.FLOAT16)

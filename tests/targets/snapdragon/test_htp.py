@@ -5,10 +5,11 @@ import pytest
 
 from exporter.onnx_executor import OnnxExecutor
 from targets.agreement import signal_to_noise
-from targets.errors import ExecutionError, TargetError, ToolError
+from targets.errors import ExecutionError, RefusedNodesError, TargetError, ToolError
 from targets.snapdragon.htp.context_binary import BINARY_NAME, MODEL_NAME, files_sha256
 from targets.snapdragon.htp.executor import HtpExecutor
 from targets.snapdragon.htp.prepare import prepare
+from targets.snapdragon.htp.refused_nodes import naming_refused_nodes
 from targets.snapdragon.socs import find_htp_soc
 from targets.tools.environment import ToolEnvironment
 from targets.tools.process import JobError
@@ -49,6 +50,14 @@ def test_a_refused_operator_leaves_nothing(tool, galaxy, unsupported_block, tmp_
         prepare(unsupported_block, galaxy, tmp_path / "out", environment=tool)
     assert caught.value.exit_code == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["erf.onnx"]
+
+
+def test_a_refused_node_is_named(tool, galaxy, computed_bound_block, tmp_path):
+    with pytest.raises(RefusedNodesError) as caught, naming_refused_nodes("block"):
+        prepare(computed_bound_block, galaxy, tmp_path / "out", environment=tool)
+    assert caught.value.nodes == ("limit",)
+    assert caught.value.received == "Clip limit"
+    assert (caught.value.reproducer / "output.txt").is_file()
 
 
 def test_a_damaged_binary_is_refused_by_npuc_and_by_the_emulator(tool, galaxy, float16_block, tmp_path):
