@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from passes.rewrite import Rewrite, is_op, scalar_constant
@@ -10,7 +11,7 @@ _SHAPE_OPS = ("Reshape", "Expand", "Flatten", "Squeeze", "Unsqueeze", "Slice")
 
 
 class EliminateNoop(Rewrite):
-    """Removes layout nodes that keep the shape, identity permutations, casts to the same type, and x · 1."""
+    """Removes layout nodes that keep the shape, identity permutations, casts to one type, x · 1 and infinite bounds."""
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Removes one node, unless it produces a graph output (whose name must stay)."""
@@ -36,4 +37,9 @@ def _is_noop(node: ir.Node) -> bool:
         return bool(permutation) and permutation == sorted(permutation)
     if is_op(node, "Mul", "Div"):
         return same_shape and scalar_constant(node.inputs[1]) == 1.0
+    if is_op(node, "Max", "Min") and len(node.inputs) == 2:
+        # what a largest element is started with
+        return same_shape and scalar_constant(node.inputs[1]) == (
+            -np.inf if node.op_type == "Max" else np.inf
+        )
     return same_shape and is_op(node, *_SHAPE_OPS)

@@ -31,6 +31,7 @@ from passes.remark import Remark
 from passes.rewrite import COMPUTE_KEY, is_op
 from passes.run_passes import OnPass, Pass, run_passes
 from passes.split_gemm import SplitGemm
+from passes.square_by_product import SquareByProduct
 from passes.tag_modality import TagModality
 
 Factory = Callable[[Component, frozenset[str]], Pass]
@@ -47,6 +48,7 @@ PASSES: Mapping[str, Factory] = {
     "decompose_rms_normalization": lambda *_: DecomposeRmsNormalization(),
     "fuse_batch_normalization": lambda *_: FuseBatchNormalization(),
     "fuse_gelu": lambda *_: FuseGelu(),
+    "square_by_product": lambda *_: SquareByProduct(),
     "convert_patch_convolution": lambda *_: ConvertPatchConvolution(),
     "split_gemm": lambda *_: SplitGemm(),
     "fold_weight_transpose": lambda _, keep: FoldWeightTranspose(keep),
@@ -69,6 +71,7 @@ NORMALISATION = (
     "decompose_rms_normalization",
     "fuse_batch_normalization",
     "fuse_gelu",
+    "square_by_product",
     # every product with a weight becomes MatMul(x, weight [inputs, outputs])
     "convert_patch_convolution",
     "split_gemm",

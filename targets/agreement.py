@@ -54,9 +54,18 @@ def relative_error(reference: Array, actual: Array) -> float:
 
 
 def signal_to_noise(reference: Array, actual: Array) -> float:
-    """Signal-to-quantisation-noise ratio in dB: 10·log₁₀(Σ reference² / Σ (reference − actual)²)."""
-    signal = float(np.square(reference.astype(np.float64)).sum())
-    noise = float(np.square(reference.astype(np.float64) - actual.astype(np.float64)).sum())
+    """Signal-to-quantisation-noise ratio in dB: 10·log₁₀(Σ reference² / Σ (reference − actual)²).
+
+    Infinities and NaNs at the same places count as equal, others leave −∞ dB.
+    """
+    expected, received = reference.astype(np.float64), actual.astype(np.float64)
+    finite = np.isfinite(expected)
+    if not np.array_equal(expected[~finite], received[~finite], equal_nan=True):
+        return -math.inf
+    signal = float(np.square(expected[finite]).sum())
+    noise = float(np.square(expected[finite] - received[finite]).sum())
+    if not math.isfinite(noise):
+        return -math.inf
     if noise == 0.0:
         return math.inf
     return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf

@@ -135,12 +135,14 @@ def _disagreement(
     reference = job.folder / segment.reference
     emulator = find_emulator(job.device.target, segment.processor)
     why = explain_disagreement(emulator, binding, reference, feeds, segment.bound)
+    elsewhere = "" if segment.on_cpu else "try another format of --npu, or --npu cpu, and "
     sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
     return AgreementError(
         "a binary does not agree with its reference; nothing was written",
         where=f"component {segment.name}{_on_chip(binding)}" + (f"; {why}" if why else ""),
         received=f"relative error {agreement.max_relative_error:.2e}, SQNR {sqnr}; bound: {agreement.bound}",
-        remedy="report this model; --dump-ir keeps the graphs. The bounds are in the recipe's section [gates]",
+        remedy=f"{elsewhere}report this model; --dump-ir keeps the graphs. "
+        "The bounds are in the recipe's section [gates]",
     )
 
 

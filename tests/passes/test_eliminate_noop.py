@@ -1,11 +1,19 @@
+import numpy as np
 import pytest
 
+from passes.eliminate_dead_nodes import EliminateDeadNodes
 from passes.eliminate_noop import EliminateNoop
 
 
 @pytest.mark.parametrize(
     "noop",
-    ["Reshape(x, same)", "Transpose<perm=[0,1]>(x)", "Cast<to=1>(x)", "Mul(x, one)", "Expand(x, same)"],
+    [
+        "Reshape(x, same)",
+        "Transpose<perm=[0,1]>(x)",
+        "Cast<to=1>(x)",
+        "Mul(x, one)",
+        "Expand(x, same)",
+    ],
 )
 def test_nodes_that_change_nothing_go(noop, model_from, same_graph, parity):
     constants = "<int64[2] same = {2,3}, float one = {1.0}>"
@@ -17,7 +25,19 @@ def test_nodes_that_change_nothing_go(noop, model_from, same_graph, parity):
     same_graph(model, model_from("g (float[2,3] x) => (float[2,3] y) { y = Neg(x) }"))
 
 
-@pytest.mark.parametrize("useful", ["Transpose<perm=[1,0]>(x)", "Cast<to=10>(x)", "Mul(x, two)"])
+@pytest.mark.parametrize(("op", "bound"), [("Max", -np.inf), ("Min", np.inf)])
+def test_an_infinite_bound_goes(op, bound, model_from, same_graph):
+    text = f"g (float[2,3] x, float c) => (float[2,3] y) {{ n = {op}(x, c)  y = Neg(n) }}"
+    model = model_from(text, {"c": np.asarray(bound, np.float32)})
+    model.graph[0].outputs[0].shape = model.graph.inputs[0].shape
+    assert EliminateNoop()(model).modified
+    EliminateDeadNodes()(model)
+    same_graph(model, model_from("g (float[2,3] x) => (float[2,3] y) { y = Neg(x) }"))
+
+
+@pytest.mark.parametrize(
+    "useful", ["Transpose<perm=[1,0]>(x)", "Cast<to=10>(x)", "Mul(x, two)", "Max(x, two)"]
+)
 def test_nodes_that_do_something_stay(useful, model_from):
     kind = "float16" if "Cast" in useful else "float"
     text = f"g (float[3,3] x) => ({kind}[3,3] y) <float two = {{2.0}}> {{ n = {useful}  y = Neg(n) }}"

@@ -42,3 +42,19 @@ def test_signal_to_noise_of_one_percent_is_forty_decibels():
 def test_coarser_formats_have_wider_bounds():
     bounds = [AGREEMENT_BOUNDS[name] for name in ("float32", "float16", "e4m3", "e5m2")]
     assert bounds == sorted(bounds)
+
+
+@pytest.mark.parametrize(
+    ("actual", "decibel"),
+    [
+        ([1.0, np.inf, np.nan], math.inf),
+        ([1.1, np.inf, np.nan], 20.0),
+        ([1.0, -np.inf, np.nan], -math.inf),
+        ([1.0, 3.0, np.nan], -math.inf),
+        ([np.inf, np.inf, np.nan], -math.inf),
+        ([np.nan, np.inf, np.nan], -math.inf),
+    ],
+)
+def test_noise_of_values_that_are_not_finite(actual, decibel):
+    reference = np.array([1.0, np.inf, np.nan])
+    assert signal_to_noise(reference, np.array(actual)) == pytest.approx(decibel)

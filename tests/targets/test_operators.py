@@ -172,9 +172,10 @@ PRODUCTS = {
         {"w": _normal(16, 3, 2, 4, 4), "b": _normal(16)},
     ),
     "pools": (
-        "(float[1,4,9,11] a) => (y, z, g, m) { y = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]>(a) "
+        "(float[1,4,9,11] a) => (y, z, g, m, h) { y = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]>(a) "
         "z = AveragePool<kernel_shape=[3,2], pads=[1,0,1,1], strides=[2,2], ceil_mode=1>(a) "
-        "g = GlobalAveragePool(a) m = AveragePool<kernel_shape=[2,2], pads=[1,1,1,1], count_include_pad=1>(a) }",
+        "g = GlobalAveragePool(a) m = AveragePool<kernel_shape=[2,2], pads=[1,1,1,1], count_include_pad=1>(a) "
+        "h = GlobalMaxPool(a) }",
         {},
     ),
 }

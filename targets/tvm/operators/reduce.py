@@ -155,6 +155,20 @@ def convert_global_average_pool(call: NodeCall) -> Operand:
     return call.builder.emit("global_average_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
 
 
+@converter("GlobalMaxPool")
+def convert_global_max_pool(call: NodeCall) -> Operand:
+    """Largest element over all spatial axes of [N, C, ...]."""
+    source = call[0]
+    axes = tuple(range(2, source.rank))
+    kept = (*source.shape[:2], *(1 for _ in axes))
+
+    def kernel(stored: Element) -> te.Tensor:
+        largest = reduce_axes(loaded(stored, source.dtype), source.shape, axes, te.max, "reduce")
+        return te.compute(kept, lambda *i: element_types.store(largest(*i), source.dtype), name="result")
+
+    return call.builder.emit("global_max_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
+
+
 @converter("ArgMax", "ArgMin")
 def convert_arg_reduce(call: NodeCall) -> Operand:
     """Index of the largest (smallest) element along one axis; the first one, or the last if asked."""
