@@ -15,9 +15,9 @@ class EliminateNoop(Rewrite):
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Removes one node, unless it produces a graph output (whose name must stay)."""
-        if node.domain or not node.outputs or node.outputs[0].is_graph_output() or not _is_noop(node):
+        if node.domain or not node.outputs or node.outputs[0].is_graph_output():
             return False
-        source = node.inputs[0]
+        source = _handed_on(node)
         if source is None:
             return False
         node.outputs[0].replace_all_uses_with(source)
@@ -25,21 +25,37 @@ class EliminateNoop(Rewrite):
         return True
 
 
-def _is_noop(node: ir.Node) -> bool:
-    source, result = node.inputs[0] if node.inputs else None, node.outputs[0]
+def _handed_on(node: ir.Node) -> ir.Value | None:
+    """The input that is the node's output too, if there is one."""
+    if is_op(node, "Max", "Min") and len(node.inputs) == 2:
+        # what a search for the largest element is started with
+        bound = -np.inf if node.op_type == "Max" else np.inf
+        for value, other in (node.inputs, reversed(node.inputs)):
+            if scalar_constant(other) == bound and _has_shape_of(value, node.outputs[0]):
+                return value
+        return None
+    return node.inputs[0] if node.inputs and _keeps_first(node) else None
+
+
+def _keeps_first(node: ir.Node) -> bool:
+    source, result = node.inputs[0], node.outputs[0]
     if source is None:
         return False
     if is_op(node, "Cast"):
         return source.dtype is not None and source.dtype == result.dtype
-    same_shape = source.shape is not None and source.shape == result.shape and source.shape.is_static()
     if is_op(node, "Transpose"):
         permutation = list(node.attributes.get_ints("perm", ()))
         return bool(permutation) and permutation == sorted(permutation)
+    same_shape = _has_shape_of(source, result)
     if is_op(node, "Mul", "Div"):
         return same_shape and scalar_constant(node.inputs[1]) == 1.0
-    if is_op(node, "Max", "Min") and len(node.inputs) == 2:
-        # what a largest element is started with
-        return same_shape and scalar_constant(node.inputs[1]) == (
-            -np.inf if node.op_type == "Max" else np.inf
-        )
     return same_shape and is_op(node, *_SHAPE_OPS)
+
+
+def _has_shape_of(value: ir.Value | None, other: ir.Value) -> bool:
+    return (
+        value is not None
+        and value.shape is not None
+        and value.shape == other.shape
+        and value.shape.is_static()
+    )

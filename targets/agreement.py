@@ -60,12 +60,11 @@ def signal_to_noise(reference: Array, actual: Array) -> float:
     """
     expected, received = reference.astype(np.float64), actual.astype(np.float64)
     finite = np.isfinite(expected)
-    if not np.array_equal(expected[~finite], received[~finite], equal_nan=True):
+    same = np.array_equal(expected[~finite], received[~finite], equal_nan=True)
+    if not same or not np.isfinite(received[finite]).all():
         return -math.inf
     signal = float(np.square(expected[finite]).sum())
     noise = float(np.square(expected[finite] - received[finite]).sum())
-    if not math.isfinite(noise):
-        return -math.inf
     if noise == 0.0:
         return math.inf
     return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf
