@@ -21,12 +21,12 @@ _SIGNED_OFFSET = 128
 
 def is_constant_operand(value: ir.Value | None) -> bool:
     """Whether a value is an initializer, or one that is dequantised."""
-    if value is None or qdq.constant_array(value) is not None:
-        return value is not None
-    producer = value.producer()
-    if producer is None or producer.op_type != "DequantizeLinear":
+    if value is None:
         return False
-    return qdq.constant_array(producer.inputs[0]) is not None
+    producer = value.producer()
+    if producer is not None and producer.op_type == "DequantizeLinear":
+        return qdq.constant_array(producer.inputs[0]) is not None
+    return qdq.constant_array(value) is not None
 
 
 def constant_operand(node: ir.Node, value: ir.Value, goal: QuantizedTensor) -> Constant:
