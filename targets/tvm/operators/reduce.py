@@ -140,33 +140,28 @@ def convert_reduce_log_sum_exp(call: NodeCall) -> Operand:
 @converter("GlobalAveragePool")
 def convert_global_average_pool(call: NodeCall) -> Operand:
     """Mean over all spatial axes of [N, C, ...]."""
-    source = call[0]
-    axes = tuple(range(2, source.rank))
-    count = numbers.prod(source.shape[2:])
-    kept = (*source.shape[:2], *(1 for _ in axes))
-
-    def kernel(stored: Element) -> te.Tensor:
-        total = reduce_axes(loaded(stored, source.dtype), source.shape, axes, te.sum, "reduce")
-        divisor = tirx.const(float(count), "float32")
-        return te.compute(
-            kept, lambda *i: element_types.store(total(*i) / divisor, source.dtype), name="result"
-        )
-
-    return call.builder.emit("global_average_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
+    count = tirx.const(float(numbers.prod(call[0].shape[2:])), "float32")
+    return _global_pool(call, "global_average_pool", te.sum, lambda total: total / count)
 
 
 @converter("GlobalMaxPool")
 def convert_global_max_pool(call: NodeCall) -> Operand:
     """Largest element over all spatial axes of [N, C, ...]."""
+    return _global_pool(call, "global_max_pool", te.max)
+
+
+def _global_pool(call: NodeCall, name: str, combine: Combine, after: Scalar = _identity) -> Operand:
     source = call[0]
     axes = tuple(range(2, source.rank))
     kept = (*source.shape[:2], *(1 for _ in axes))
 
     def kernel(stored: Element) -> te.Tensor:
-        largest = reduce_axes(loaded(stored, source.dtype), source.shape, axes, te.max, "reduce")
-        return te.compute(kept, lambda *i: element_types.store(largest(*i), source.dtype), name="result")
+        reduced = reduce_axes(loaded(stored, source.dtype), source.shape, axes, combine, "reduce")
+        return te.compute(
+            kept, lambda *i: element_types.store(after(reduced(*i)), source.dtype), name="result"
+        )
 
-    return call.builder.emit("global_max_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
+    return call.builder.emit(name, source.dtype, [source], kernel, Fusion.OPAQUE)
 
 
 @converter("ArgMax", "ArgMin")
