@@ -98,7 +98,7 @@ def rounding_steps(graph: ir.Graph, *, has_modules: bool = True) -> int:
         has_modules: Whether nodes carry the modules they were captured from; an ONNX file has none.
     """
     try:
-        layers = layer_units(graph).count - 2
+        layers = len(set(_layer_of_node(graph).values()))  # a part keeps the numbers of its layers
     except PassError:
         layers = 1 if has_modules else sum(map(_multiplies_by_constant, graph))
     return max(1, layers + sum(map(_recurrent_steps, graph)))

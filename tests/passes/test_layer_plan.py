@@ -66,6 +66,9 @@ def test_a_graph_without_a_list_of_modules_is_refused(model):
 def test_rounding_steps_are_layers_or_products(model):
     assert rounding_steps(model.graph) == 2
     for node in model.graph:
+        node.metadata_props[SCOPE_KEY] = node.metadata_props[SCOPE_KEY].replace("layers.1", "layers.35")
+    assert rounding_steps(model.graph) == 2
+    for node in model.graph:
         node.metadata_props.clear()
     assert rounding_steps(model.graph) == 1
     assert (
