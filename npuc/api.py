@@ -122,22 +122,15 @@ def _with_npu(recipe: Recipe, npu: str | None) -> Recipe:
         return recipe
     if npu not in NPU_SCHEMES:
         raise UsageError("no such NPU format", received=npu, remedy=f"use one of {', '.join(NPU_SCHEMES)}")
-    return recipe.model_copy(update={"precision": recipe.precision.model_copy(update={"npu": npu})})
+    return recipe.with_values("precision", npu=npu)
 
 
 def _with_calibration(recipe: Recipe, inputs: str | Path | None) -> Recipe:
-    if inputs is None:
-        return recipe
-    section = recipe.calibration.model_copy(update={"inputs": str(inputs)})
-    return recipe.model_copy(update={"calibration": section})
+    return recipe if inputs is None else recipe.with_values("calibration", inputs=str(inputs))
 
 
 def _with_devices(recipe: Recipe, also_devices: Sequence[str]) -> Recipe:
-    if not also_devices:
-        return recipe
-    return recipe.model_copy(
-        update={"npu": recipe.npu.model_copy(update={"also_devices": tuple(also_devices)})}
-    )
+    return recipe.with_values("npu", also_devices=tuple(also_devices)) if also_devices else recipe
 
 
 def _recipe(recipe: str | Path | Recipe | None, tier: str) -> Recipe:

@@ -33,4 +33,4 @@ def with_input_shapes(recipe: Recipe, shapes: Mapping[str, Sequence[int]]) -> Re
     if not shapes:
         return recipe
     chosen = {**recipe.capture.input_shapes, **{name: tuple(shape) for name, shape in shapes.items()}}
-    return recipe.model_copy(update={"capture": recipe.capture.model_copy(update={"input_shapes": chosen})})
+    return recipe.with_values("capture", input_shapes=chosen)

@@ -344,6 +344,10 @@ class Recipe(_Section):
     augment: Augment | None = Field(None, description="Random changes of training data; any tier.")
     gates: Gates = Field(default_factory=Gates)
 
+    def with_values(self, section: str, **values: object) -> Self:
+        """Returns the recipe with values of one section replaced; they are not validated again."""
+        return self.model_copy(update={section: getattr(self, section).model_copy(update=values)})
+
 
 def recipe_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a recipe."""

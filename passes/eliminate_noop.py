@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from passes.rewrite import Rewrite, is_op, scalar_constant
+from passes.rewrite import Rewrite, has_shape_of, is_op, scalar_constant
 
 _SHAPE_OPS = ("Reshape", "Expand", "Flatten", "Squeeze", "Unsqueeze", "Slice")
 
@@ -31,7 +31,7 @@ def _handed_on(node: ir.Node) -> ir.Value | None:
         # what a search for the largest element is started with
         bound = -np.inf if node.op_type == "Max" else np.inf
         for value, other in (node.inputs, reversed(node.inputs)):
-            if scalar_constant(other) == bound and _has_shape_of(value, node.outputs[0]):
+            if scalar_constant(other) == bound and has_shape_of(value, node.outputs[0]):
                 return value
         return None
     return node.inputs[0] if node.inputs and _keeps_first(node) else None
@@ -46,16 +46,7 @@ def _keeps_first(node: ir.Node) -> bool:
     if is_op(node, "Transpose"):
         permutation = list(node.attributes.get_ints("perm", ()))
         return bool(permutation) and permutation == sorted(permutation)
-    same_shape = _has_shape_of(source, result)
+    same_shape = has_shape_of(source, result)
     if is_op(node, "Mul", "Div"):
         return same_shape and scalar_constant(node.inputs[1]) == 1.0
     return same_shape and is_op(node, *_SHAPE_OPS)
-
-
-def _has_shape_of(value: ir.Value | None, other: ir.Value) -> bool:
-    return (
-        value is not None
-        and value.shape is not None
-        and value.shape == other.shape
-        and value.shape.is_static()
-    )

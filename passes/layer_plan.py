@@ -15,6 +15,8 @@ import onnx_ir as ir
 from exporter.modality import SCOPE_KEY
 from passes.copied_nodes import CopiedNodes
 from passes.errors import PassError
+from passes.integer.quantised_graph import PRODUCTS, has_integer_weight
+from passes.rewrite import is_op
 
 PART_BYTES = 420 * 10**6
 """Default limit. Qualcomm's model zoo asks for about 1 to 2 GB a compiled model (HTP addresses 32 bits), but the
@@ -28,9 +30,7 @@ _LIST_ITEM = re.compile(r"(?:^|\.)([A-Za-z_]\w*)\.(\d+)(?=\.|$)")
 WeightSize = Callable[[ir.TensorProtocol], int]
 """Weight → bytes it takes in the prepared part."""
 
-
-_PRODUCTS = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
-_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+_RECURRENT = ("LSTM", "GRU", "RNN")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,16 +105,14 @@ def rounding_steps(graph: ir.Graph, *, has_modules: bool = True) -> int:
 
 
 def _multiplies_by_constant(node: ir.Node) -> bool:
-    if node.op_type not in _PRODUCTS or len(node.inputs) < 2 or node.inputs[1] is None:
-        return False
-    producer = node.inputs[1].producer()
-    decoded = producer is not None and producer.op_type == "DequantizeLinear"
-    source = producer.inputs[0] if decoded and producer is not None else node.inputs[1]
-    return source is not None and source.const_value is not None
+    if has_integer_weight(node):
+        return True
+    factor = node.inputs[1] if is_op(node, *PRODUCTS) and len(node.inputs) > 1 else None
+    return factor is not None and factor.const_value is not None
 
 
 def _recurrent_steps(node: ir.Node) -> int:
-    shape = node.inputs[0].shape if node.op_type in _RECURRENT and node.inputs[0] is not None else None
+    shape = node.inputs[0].shape if is_op(node, *_RECURRENT) and node.inputs[0] is not None else None
     return 0 if shape is None or not isinstance(shape[0], int) else shape[0]
 
 

@@ -93,6 +93,16 @@ def static_shape(value: ir.Value, node: ir.Node) -> tuple[int, ...]:
     return tuple(int(size) for size in value.shape.numpy())
 
 
+def has_shape_of(value: ir.Value | None, other: ir.Value) -> bool:
+    """Tells whether two values are known to have the same static shape."""
+    return (
+        value is not None
+        and value.shape is not None
+        and value.shape == other.shape
+        and value.shape.is_static()
+    )
+
+
 def small_constant(value: ir.Value | None, limit: int = 1024) -> Array | None:
     """Reads an initializer of at most `limit` elements; None for everything else."""
     if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from passes.rewrite import COMPUTE_KEY, Builder, Rewrite, is_op, scalar_constant
+from passes.rewrite import COMPUTE_KEY, Builder, Rewrite, has_shape_of, is_op, scalar_constant
 
 
 class SquareByProduct(Rewrite):
@@ -17,9 +17,8 @@ class SquareByProduct(Rewrite):
         """Rewrites one square."""
         if not is_op(node, "Pow") or scalar_constant(node.inputs[1]) != 2.0:
             return False
-        x, exponent = node.inputs
-        result = node.outputs[0]
-        if x is None or exponent is None or not _broadcasts_nothing(x, exponent):
+        x, result = node.inputs[0], node.outputs[0]
+        if x is None or not has_shape_of(x, result):  # an exponent of more axes than x adds axes
             return False
         build = Builder(graph, node)
         dtype = ir.DataType.FLOAT if x.dtype is None else x.dtype
@@ -27,8 +26,3 @@ class SquareByProduct(Rewrite):
         square.shape = result.shape
         build.replace_anchor(square)
         return True
-
-
-def _broadcasts_nothing(x: ir.Value, exponent: ir.Value) -> bool:
-    ranks = [None if value.shape is None else len(value.shape) for value in (x, exponent)]
-    return ranks[1] == 0 or (ranks[0] is not None and ranks[1] is not None and ranks[1] <= ranks[0])

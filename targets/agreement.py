@@ -42,14 +42,12 @@ def relative_error(reference: Array, actual: Array) -> float:
     """
     if reference.shape != actual.shape:
         return math.inf
-    expected, received = reference.astype(np.float64), actual.astype(np.float64)
-    finite = np.isfinite(expected)
-    if not np.array_equal(expected[~finite], received[~finite], equal_nan=True):
+    finite = _finite_values(reference, actual)
+    if finite is None:
         return math.inf
-    if not np.isfinite(received[finite]).all():
-        return math.inf
-    difference = float(np.abs(expected[finite] - received[finite]).max(initial=0.0))
-    magnitude = float(np.abs(expected[finite]).max(initial=0.0))
+    expected, received = finite
+    difference = float(np.abs(expected - received).max(initial=0.0))
+    magnitude = float(np.abs(expected).max(initial=0.0))
     return difference / magnitude if magnitude > 0 else (math.inf if difference > 0 else 0.0)
 
 
@@ -58,13 +56,22 @@ def signal_to_noise(reference: Array, actual: Array) -> float:
 
     Infinities and NaNs at the same places count as equal, others leave −∞ dB.
     """
+    finite = _finite_values(reference, actual)
+    if finite is None:
+        return -math.inf
+    expected, received = finite
+    signal = float(np.square(expected).sum())
+    noise = float(np.square(expected - received).sum())
+    if noise == 0.0:
+        return math.inf
+    return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def _finite_values(reference: Array, actual: Array) -> tuple[Array, Array] | None:
+    """The values where the reference is finite, in float64; None where infinities or NaNs do not coincide."""
     expected, received = reference.astype(np.float64), actual.astype(np.float64)
     finite = np.isfinite(expected)
     same = np.array_equal(expected[~finite], received[~finite], equal_nan=True)
     if not same or not np.isfinite(received[finite]).all():
-        return -math.inf
-    signal = float(np.square(expected[finite]).sum())
-    noise = float(np.square(expected[finite] - received[finite]).sum())
-    if noise == 0.0:
-        return math.inf
-    return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf
+        return None
+    return expected[finite], received[finite]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from npuc.commands.options import input_shape_option
 from npuc.console import open_console
 from npuc.input_shapes import parse_input_shapes
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
@@ -41,13 +42,7 @@ from targets.registry import target_names
     metavar="ID",
     help="Device whose chip the NPU binaries also have code for; repeatable.",
 )
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    multiple=True,
-    metavar="NAME=SIZE,…",
-    help="Shape of an input that an .onnx file leaves open, such as picture=1,3,224,224; repeatable.",
-)
+@input_shape_option
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),

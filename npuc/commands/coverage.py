@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from npuc.commands.options import input_shape_option
 from npuc.console import open_console
 from npuc.input_shapes import parse_input_shapes
 from npuc.progress import ConsoleReporter
@@ -18,13 +19,7 @@ from npuc.recipe import NPU_SCHEMES
 @click.option("--device", required=True, help="Device id (see `npuc devices`), or a TOML file.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file instead of the tier's.")
 @click.option("--npu", type=click.Choice(NPU_SCHEMES), help="What the NPU computes in.")
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    multiple=True,
-    metavar="NAME=SIZE,…",
-    help="Shape of an input that an .onnx file leaves open, such as picture=1,3,224,224; repeatable.",
-)
+@input_shape_option
 @click.option("--json", "as_json", is_flag=True, help="Print every node with reason and remedy.")
 def coverage_command(
     model: str,

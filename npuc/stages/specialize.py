@@ -111,9 +111,10 @@ def discard_plan(plan: Plan, folder: Path) -> None:
         plan: From `plan_processors`.
         folder: Of the artifact.
     """
+    for processor in {segment.processor for segment in plan.segments}:
+        shutil.rmtree(folder / processor, ignore_errors=True)
     for entry in plan.components.values():
         for segment in entry.segments:
-            shutil.rmtree(folder / segment.processor, ignore_errors=True)
             if segment.component is not entry.component:
                 (folder / segment.reference).unlink(missing_ok=True)
 

@@ -7,6 +7,9 @@ import onnx_ir as ir
 from passes.integer.scheme import Scheme
 from passes.rewrite import is_op
 
+PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
+"""Operators that multiply their first input by their second."""
+
 _BYTES = frozenset({ir.DataType.UINT8, ir.DataType.INT8})
 _INTEGERS = _BYTES | {ir.DataType.UINT16, ir.DataType.INT16}
 
@@ -24,7 +27,7 @@ def source_scheme(model: ir.Model) -> Scheme:
 
 def has_integer_weight(node: ir.Node) -> bool:
     """Tells whether a product reads a weight that a DequantizeLinear makes of an integer constant."""
-    if not is_op(node, "MatMul", "Gemm", "Conv", "ConvTranspose") or len(node.inputs) < 2:
+    if not is_op(node, *PRODUCTS) or len(node.inputs) < 2:
         return False
     producer = None if node.inputs[1] is None else node.inputs[1].producer()
     if producer is None or producer.op_type != "DequantizeLinear" or producer.inputs[0] is None:

@@ -1,9 +1,9 @@
-import numpy as np
 import pytest
 
 from npuc.errors import UsageError
 from npuc.input_shapes import parse_input_shapes, with_input_shapes
 from npuc.recipe import Capture, Recipe
+from tests.exporter.sources.test_sources import make_onnx
 
 
 def test_shapes_are_read_by_name():
@@ -27,29 +27,9 @@ def test_shapes_are_added_to_those_of_the_recipe():
 
 
 def test_the_command_fixes_an_open_batch(npuc, tmp_path):
-    from tests.exporter.sources.test_sources import make_onnx
-
     model = make_onnx(tmp_path / "open.onnx", shape=("batch", 4))
     refused = npuc("coverage", model, "--device", "iphone-17-pro")
     assert refused.code == 3 and "--input-shape x=1,4" in refused.err
     assert npuc("coverage", model, "--device", "iphone-17-pro", "--input-shape", "x=one").code == 2
     result = npuc("coverage", model, "--device", "iphone-17-pro", "--input-shape", "x=2,4")
     assert result.code == 0, result.err
-
-
-def test_other_calibration_inputs_are_another_compile(npuc, tmp_path):
-    from tests.exporter.sources.test_sources import make_onnx
-
-    model, inputs = make_onnx(tmp_path / "m.onnx"), tmp_path / "inputs.npz"
-    options = ("--device", "iphone-17-pro", "--calibration", inputs)
-    assert npuc("compile", model, *options, "-o", tmp_path / "out").code == 2
-    scales = []
-    for value in (1, 100):
-        np.savez(inputs, x=np.full((1, 4), value, np.float32))
-        result = npuc("compile", model, *options, "-o", tmp_path / f"out-{value}")
-        assert result.code == 0, result.err
-        assert "taken from the cache" not in result.err
-        scales.append((tmp_path / f"out-{value}" / "model" / "model.onnx").read_bytes())
-    assert scales[0] != scales[1]
-    inputs.unlink()
-    assert npuc("verify", tmp_path / "out-100", "--against", model).code == 0

@@ -71,9 +71,8 @@ def test_rounding_steps_are_layers_or_products(model):
     for node in model.graph:
         node.metadata_props.clear()
     assert rounding_steps(model.graph) == 1
-    assert (
-        rounding_steps(model.graph, has_modules=False) == 3
-    )  # the one by a transposed weight is no constant
+    # the product by a transposed weight is not one by a constant
+    assert rounding_steps(model.graph, has_modules=False) == 3
 
 
 def test_rounding_steps_count_those_of_a_recurrent_operator():

@@ -15,8 +15,8 @@ from targets.snapdragon.hexagon.importer.reading import refused
 from targets.snapdragon.hexagon.operations.constant import Constant
 from targets.snapdragon.hexagon.tensor import QuantizedTensor, as_codes
 
-_SIGNED_OFFSET = 128
-"""From int8 codes to uint8 codes of the same values."""
+_OFFSETS = {"int8": 128, "uint8": 0}
+"""From codes to uint8 codes of the same values."""
 
 
 def is_constant_operand(value: ir.Value | None) -> bool:
@@ -55,19 +55,25 @@ def expand(constant: Constant, goal: QuantizedTensor) -> Constant:
 
 def _codes(node: ir.Node, value: ir.Value) -> tuple[Array, float, int]:
     """(uint8 codes, scale, zero point)."""
-    array, producer = qdq.constant_array(value), value.producer()
-    if array is None and producer is not None:
-        stored = qdq.constant_array(producer.inputs[0])
-        scale, zero_point = qdq.parameters(producer)
-        if stored is not None and scale.size == zero_point.size == 1:
-            offset = {"int8": _SIGNED_OFFSET, "uint8": 0}.get(stored.dtype.name)
-            if offset is not None:
-                codes = (stored.astype(np.int64) + offset).astype(np.uint8)
-                return codes, float(scale[0]), int(zero_point[0]) + offset
+    stored = _stored_codes(value)
+    if stored is not None:
+        return stored
     constant = qdq.read_constant(value)
     if constant is None:
         raise refused(node, "an operand that is not a constant")
     return _rounded(node, constant.values)
+
+
+def _stored_codes(value: ir.Value) -> tuple[Array, float, int] | None:
+    """Those of the graph; None where they have several scales, other types, or there are none."""
+    decode = value.producer()
+    if decode is None or decode.op_type != "DequantizeLinear":
+        return None
+    stored, (scale, zero_point) = qdq.constant_array(decode.inputs[0]), qdq.parameters(decode)
+    offset = None if stored is None else _OFFSETS.get(stored.dtype.name)
+    if stored is None or offset is None or not scale.size == zero_point.size == 1:
+        return None
+    return (stored.astype(np.int64) + offset).astype(np.uint8), float(scale[0]), int(zero_point[0]) + offset
 
 
 def _rounded(node: ir.Node, values: Array) -> tuple[Array, float, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
@@ -110,41 +111,48 @@ def convert_sum(
         if producer is not None and producer.op_type == "MatMul":
             bias = required_input(node, 1 - index)
             return _dense(context, producer, bias, output, minimum)
-    if has_number(node):
-        return convert_with_number(context, node, output, minimum)
-    left, right = equal_operands(context, node, output)
-    result = dataclasses.replace(output, channel_axis=left.channel_axis)
-    context.add(Addition(node_name(node), left, right, result, minimum))
-    return result
+    return _convert_two(context, node, output, minimum, Addition)
 
 
 def convert_difference(
     context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
 ) -> QuantizedTensor:
     """The difference of two activations, or of one and a constant, as the sum with what is subtracted negated."""
-    if has_number(node):
-        return convert_with_number(context, node, output, minimum)
-    left, right = equal_operands(context, node, output)
-    # (code - zero point) changes its sign, exactly, where both are counted down from the largest code
-    negated = dataclasses.replace(
-        right, name=f"{node_name(node)}.negated", zero_point=LEVELS - right.zero_point
-    )
-    context.add(Lookup(node_name(node), right, negated, np.arange(LEVELS, -1, -1, dtype=np.uint8)))
-    result = dataclasses.replace(output, channel_axis=left.channel_axis)
-    context.add(Addition(node_name(node), left, negated, result, minimum))
-    return result
+    return _convert_two(context, node, output, minimum, Addition, _negated)
 
 
 def convert_multiplication(
     context: NodeContext, node: ir.Node, output: QuantizedTensor, minimum: int
 ) -> QuantizedTensor:
     """The product of two activations, or of one and a constant."""
+    return _convert_two(context, node, output, minimum, Multiplication)
+
+
+def _convert_two(
+    context: NodeContext,
+    node: ir.Node,
+    output: QuantizedTensor,
+    minimum: int,
+    operation: type[Addition | Multiplication],
+    change_second: Callable[[NodeContext, ir.Node, QuantizedTensor], QuantizedTensor] | None = None,
+) -> QuantizedTensor:
+    """A table where one operand is a number, else the operation on both."""
     if has_number(node):
         return convert_with_number(context, node, output, minimum)
     left, right = equal_operands(context, node, output)
+    if change_second is not None:
+        right = change_second(context, node, right)
     result = dataclasses.replace(output, channel_axis=left.channel_axis)
-    context.add(Multiplication(node_name(node), left, right, result, minimum))
+    context.add(operation(node_name(node), left, right, result, minimum))
     return result
+
+
+def _negated(context: NodeContext, node: ir.Node, tensor: QuantizedTensor) -> QuantizedTensor:
+    # (code - zero point) changes its sign, exactly, where both are counted down from the largest code
+    name, zero_point = f"{node_name(node)}.negated", LEVELS - tensor.zero_point
+    negated = dataclasses.replace(tensor, name=name, zero_point=zero_point)
+    context.add(Lookup(node_name(node), tensor, negated, np.arange(LEVELS, -1, -1, dtype=np.uint8)))
+    return negated
 
 
 def _is_per_output(weight: qdq.Constant, axis: int) -> bool:

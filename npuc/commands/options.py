@@ -1,0 +1,14 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import click
+
+input_shape_option = click.option(
+    "--input-shape",
+    "input_shapes",
+    multiple=True,
+    metavar="NAME=SIZE,…",
+    help="Shape of an input that an .onnx file leaves open, such as picture=1,3,224,224; repeatable.",
+)
+"""Read by `npuc.input_shapes.parse_input_shapes`."""
