@@ -139,6 +139,22 @@ class Answer:
     tensors: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
+class Original:
+    """The model as the user gave it, run by the framework it comes from: what every comparison starts at.
+
+    Attributes:
+        method: What runs it, in words, such as `torch in eager mode`.
+        openers: Component name → opens its executor, which takes the inputs and returns the outputs of the component
+            as it was captured, by their names. What it holds is freed with it.
+        missing: Why a component has no opener, in words that follow "not compared: ".
+    """
+
+    method: str = ""
+    openers: Mapping[str, Callable[[], Executor]] = dataclasses.field(default_factory=dict)
+    missing: str = "the source cannot be run by itself"
+
+
 class Runner(Protocol):
     """Drives a program's components for one request. Made from settings and assets alone: needs no torch."""
 
@@ -164,6 +180,7 @@ class Program:
         assets: Small files the runner needs, by file name (`tokenizer.json`).
         requests: Calibration requests (real where the source has them, else seeded synthetic ones).
         provenance: JSON-able facts on the source: path name, sha256 of each file, versions.
+        original: The model as the user gave it, to compare with; only while the source is open.
     """
 
     family: str
@@ -172,3 +189,4 @@ class Program:
     assets: dict[str, bytes]
     requests: tuple[Request, ...]
     provenance: dict[str, Any]
+    original: Original = dataclasses.field(default_factory=Original)
