@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
+from npuc.compare.fidelity import ACCEPTED, FAILED, LOST, FidelityRow, fidelity_notes, fidelity_rows
 from npuc.manifest import Agreement, Manifest
 from npuc.terminal import printable
 
@@ -33,6 +35,7 @@ _TEXT_COLUMNS = frozenset(
         "why",
     }
 )
+_FIDELITY_COLOURS = {"": "green", ACCEPTED: "yellow", LOST: "red", FAILED: "red"}
 _VERDICT_COLOURS = {"met": "green", "possible": "yellow", "not met": "red"}
 
 
@@ -147,10 +150,24 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
     return table
 
 
+def fidelity_table(rows: Sequence[FidelityRow]) -> Table:
+    """Returns how far each step from the user's model to the binary is from the one before it or from the model."""
+    title = "from the model to the binary"
+    table = _table(title, "component", "source", "rewritten", "final", "decisions", "binary", "")
+    for row in rows:
+        mark = f"[{_FIDELITY_COLOURS[row.verdict]}]{row.verdict or 'ok'}[/]"
+        cells = (row.component, row.source, row.rewritten, row.final, row.decisions, row.binary)
+        table.add_row(*map(escape, cells), mark)
+    return table
+
+
 def print_agreement(console: Console, manifest: Manifest) -> None:
     """Prints the agreement recorded in a manifest, and once each how binaries were executed or why not."""
     segments = {segment.name: segment for component in manifest.components for segment in component.segments}
     console.print(agreement_table({name: segment.agreement for name, segment in segments.items()}))
+    console.print(fidelity_table(fidelity_rows(manifest)))
+    for note in fidelity_notes(manifest):
+        console.print(note, highlight=False, markup=False)
     for note in (*manifest.notes, *sorted({segment.note for segment in segments.values()})):
         console.print(note, style="dim", highlight=False)
 

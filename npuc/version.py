@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from npuc.errors import ResourceError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the manifest; raised with every change that an older npuc could not read."""
 
 TOOLS = (
