@@ -15,7 +15,7 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.segments import Plan
 from npuc.stages.check import CheckJob, check_binaries
-from npuc.stages.describe import Built, random_inputs_note, write_description
+from npuc.stages.describe import Built, write_description
 from npuc.stages.device_files import write_device_files
 from npuc.stages.float_program import drop_float_program
 from npuc.stages.judge_precision import planned_sources, require_precision
@@ -78,8 +78,6 @@ def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folde
     accelerators = processors.accelerators
     source = PrepareJob(job.model, job.recipe, job.dump_folder, job.reporter, job.cache)
     prepared = prepare(source, folder)
-    if prepared.program.drawn:
-        job.reporter.note(random_inputs_note(prepared.program.drawn))
     specialization = SpecializeJob(source, prepared, job.device, accelerators, choice, processors.chips)
     program = specialize(specialization, folder)
     drop_float_program(folder)

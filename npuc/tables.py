@@ -16,7 +16,7 @@ from npuc.manifest import Agreement, Manifest
 from npuc.terminal import printable
 
 if TYPE_CHECKING:
-    from npuc.verify import SourceComparison
+    from npuc.verify_source import SourceComparison
 
 
 _TEXT_COLUMNS = frozenset(
@@ -150,9 +150,8 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
     return table
 
 
-def fidelity_table(rows: Sequence[FidelityRow]) -> Table:
+def fidelity_table(rows: Sequence[FidelityRow], title: str = "from the model to the binary") -> Table:
     """Returns how far each step from the user's model to the binary is from the one before it or from the model."""
-    title = "from the model to the binary"
     table = _table(title, "component", "source", "rewritten", "final", "decisions", "binary", "")
     for row in rows:
         mark = f"[{_FIDELITY_COLOURS[row.verdict]}]{row.verdict or 'ok'}[/]"
@@ -214,16 +213,10 @@ def amount(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
-def source_tables(comparison: SourceComparison) -> list[Table]:
-    """Returns how far the artifact is from the source model: by component, and by answers."""
-    differences = _table(
-        "against the source model: what precision costs", "component", "relative error", "SQNR"
-    )
-    for name, agreement in comparison.components.items():
-        sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
-        differences.add_row(name, f"{agreement.max_relative_error:.2e}", sqnr)
+def answer_table(comparison: SourceComparison) -> Table:
+    """Returns what the source model and the artifact answer to the same requests."""
     answers = _table("against the source model: answers", "request", "source", "artifact", "")
     for row in comparison.rows:
         mark = "[green]same[/]" if row.same else "[yellow]differs[/]"
         answers.add_row(row.prompt, printable(row.source), printable(row.artifact), mark)
-    return [differences, answers] if any(row.prompt for row in comparison.rows) else [differences]
+    return answers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +10,12 @@ import numpy as np
 
 from exporter.errors import DiagnosticError
 from exporter.program import Array, Executor
+from npuc.compare.sample_files import load_labelled, save_labelled
 from npuc.compare.samples import Answered, Sample
 from npuc.samples import is_storable, load_samples, save_samples
 
 SOURCE_FOLDER = "source"
 """Where the answers lie while a compile runs."""
-
-_KINDS_NAME = "kinds.json"
 
 
 def ask(original: Executor, samples: Sequence[Sample]) -> list[Answered]:
@@ -44,33 +42,29 @@ def ask(original: Executor, samples: Sequence[Sample]) -> list[Answered]:
 
 def keep_answers(answered: Mapping[str, Sequence[Answered]], folder: Path) -> None:
     """Writes the answers of each component below the folder of an artifact."""
-    destination = folder / SOURCE_FOLDER
-    for part in ("feeds", "outputs"):
-        (destination / part).mkdir(parents=True)
-    save_samples(
-        {name: [row.sample.feeds for row in rows] for name, rows in answered.items()}, destination / "feeds"
-    )
-    outputs = {
+    feeds, outputs = _folders(folder)
+    for destination in (feeds, outputs):
+        destination.mkdir(parents=True)
+    save_labelled({name: [row.sample for row in rows] for name, rows in answered.items()}, feeds)
+    returned = {
         name: [{key: _storable(value) for key, value in row.outputs.items()} for row in rows]
         for name, rows in answered.items()
     }
-    save_samples(outputs, destination / "outputs")
-    kinds = {name: [(row.sample.edge, row.sample.usual) for row in rows] for name, rows in answered.items()}
-    (destination / _KINDS_NAME).write_text(json.dumps(kinds), "utf-8")
+    save_samples(returned, outputs)
 
 
 def load_answers(folder: Path) -> dict[str, list[Answered]]:
     """Reads what `keep_answers` wrote; the arrays are views of the files."""
-    source = folder / SOURCE_FOLDER
-    feeds, outputs = load_samples(source / "feeds"), load_samples(source / "outputs")
+    feeds, outputs = _folders(folder)
+    returned = load_samples(outputs)
     return {
-        name: [
-            Answered(Sample(given, edge, usual), returned)
-            for given, returned, (edge, usual) in zip(feeds[name], outputs[name], kinds, strict=True)
-        ]
-        for name, kinds in json.loads((source / _KINDS_NAME).read_text("utf-8")).items()
-        if kinds
+        name: [Answered(*pair) for pair in zip(samples, returned.get(name, []), strict=True)]
+        for name, samples in load_labelled(feeds).items()
     }
+
+
+def _folders(folder: Path) -> tuple[Path, Path]:
+    return folder / SOURCE_FOLDER / "feeds", folder / SOURCE_FOLDER / "outputs"
 
 
 def drop_answers(folder: Path) -> None:

@@ -123,7 +123,7 @@ def _wrong_rewrite(job: RewriteJob, row: Answered, error: float, bound: float) -
         else f"relative error {error:.2e}"
     )
     return AgreementError(
-        "the rewritten graph does not compute what the model computes; nothing was written",
+        "the rewritten graph does not compute what the model computes",
         where=place,
         received=f"{size}{sample}; bound: {bound:g}",
         remedy="report this model: it is a fault of npuc. --dump-ir keeps the graph after each pass",

@@ -51,3 +51,23 @@ def comparison_samples(program: Program, feeds: Mapping[str, Sequence[Feeds]]) -
             for edge in program.edges
         ]
     return samples
+
+
+def label_samples(
+    chosen: Mapping[str, Sequence[Feeds]], recorded: Mapping[str, Sequence[Feeds]], edges: Sequence[str]
+) -> dict[str, list[Sample]]:
+    """Says of recorded calls which were made for requests at the edge.
+
+    Args:
+        chosen: Component name → calls, out of those recorded.
+        recorded: Component name → all calls. Where there are edges, each request is one call, and theirs come last.
+        edges: What is special about the last requests, in words.
+    """
+    labels = {
+        id(feed): edge
+        for feeds in recorded.values()
+        for feed, edge in zip(reversed(feeds), reversed(edges), strict=False)
+    }
+    return {
+        name: [Sample(feed, labels.get(id(feed), "")) for feed in feeds] for name, feeds in chosen.items()
+    }

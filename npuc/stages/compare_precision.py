@@ -9,28 +9,23 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import onnx_ir as ir
-
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Executor, Feeds, Program
+from exporter.program import Component, Program
 from npuc.artifact import MODEL_FOLDER
-from npuc.compare.lost_signal import lost_signal
-from npuc.compare.original_answers import keep_answers
-from npuc.compare.precision import PrecisionJob, measure_precision
+from npuc.compare.graph_precision import graph_precision
+from npuc.compare.original_answers import ask, keep_answers
 from npuc.compare.precision_bound import precision_bound
 from npuc.compare.records import PrecisionRecord, SourceRecord
+from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import Answered, Sample
-from npuc.compare.scores import score_outputs
 from npuc.manifest import LayerRecord
 from npuc.progress import Advance
 from npuc.recipe import Recipe
-from npuc.samples import load_samples
 from npuc.segments import cast_feeds
 from npuc.stages.compare_rewrites import Compared
 
 TRAINED = "the trained float program: training changed what the model computes"
 NARROWED = "the float graph of the sub-network"
-REWRITTEN = "the rewritten graph in float32"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,32 +57,25 @@ def compare_precision(stage: PrecisionStage, compared: Compared, advance: Advanc
         compared: The model's answers.
         advance: Told once a component.
     """
-    samples = load_samples(stage.folder / MODEL_FOLDER)
+    samples = load_labelled(stage.folder / MODEL_FOLDER)
     sources, kept = {}, {}
     for name, component in stage.program.components.items():
         before = stage.master.components[name]
         record = compared.sources.get(name, SourceRecord(missing="the model has no such part"))
-        against = _against(stage, compared, name)
+        against = stage.instead if name in compared.sources else NARROWED
         answered = _float_answers(before, samples.get(name, [])) if against else compared.answered[name]
         kept[name] = answered
         precision = _measure(stage, component, before, answered)
+        against = against or record.precision_against
         sources[name] = record.model_copy(update={"precision": precision, "precision_against": against})
         advance(1, 0)
     keep_answers(kept, stage.folder)
     return sources
 
 
-def _against(stage: PrecisionStage, compared: Compared, name: str) -> str:
-    """What a final graph is compared with where it is not the model, in words."""
-    if name not in compared.sources:
-        return NARROWED
-    return stage.instead or ("" if name in compared.answered else REWRITTEN)
-
-
-def _float_answers(before: Component, feeds: Sequence[Feeds]) -> list[Answered]:
-    executor = OnnxExecutor(before.model)
-    cast = [cast_feeds(feed, before.inputs) for feed in feeds]
-    return [Answered(Sample(feed), executor(feed)) for feed in cast]
+def _float_answers(before: Component, samples: Sequence[Sample]) -> list[Answered]:
+    cast = [dataclasses.replace(row, feeds=cast_feeds(row.feeds, before.inputs)) for row in samples]
+    return ask(OnnxExecutor(before.model), cast)
 
 
 def _measure(
@@ -96,17 +84,4 @@ def _measure(
     formats = [layer.format for layer in stage.layers[component.name]]
     bound = precision_bound(formats, stage.recipe.precision.base, stage.recipe.gates)
     path = stage.folder / MODEL_FOLDER / f"{component.name}.onnx"
-    return measure_precision(
-        PrecisionJob(
-            answered,
-            casting(OnnxExecutor(path), component),
-            score_outputs(before.model),
-            bound,
-            lambda row: lost_signal(before.model, ir.load(path), row.sample.feeds, bound.min_sqnr),
-        )
-    )
-
-
-def casting(executor: Executor, component: Component) -> Executor:
-    """Returns an executor that takes other element types as well."""
-    return lambda feeds: executor(cast_feeds(feeds, component.inputs))
+    return graph_precision(before.model, path, answered, bound)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Feeds, Program
 from npuc.compare.first_wrong_pass import Rewriting
 from npuc.compare.original_answers import ask
@@ -14,6 +15,8 @@ from npuc.compare.samples import Answered, comparison_samples
 from npuc.progress import Advance
 from npuc.recipe import Gates
 
+REWRITTEN = "the rewritten graph in float32"
+
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
@@ -21,7 +24,7 @@ class Compared:
 
     Attributes:
         sources: Component name → record, without a word on precision yet.
-        answered: Component name → samples with the model's answers; without them where it was not run.
+        answered: Component name → samples with the model's answers; the rewritten graph's where it was not run.
     """
 
     sources: dict[str, SourceRecord]
@@ -59,6 +62,8 @@ def compare_rewrites(
             compared.sources[name] = SourceRecord(method=original.method, rewrites=record)
         else:
             missing = original.missing if samples else "no request reaches it"
-            compared.sources[name] = SourceRecord(missing=missing)
+            compared.sources[name] = SourceRecord(missing=missing, precision_against=REWRITTEN)
+            rewritten = OnnxExecutor(program.components[name].model)
+            compared.answered[name] = ask(rewritten, samples)
         advance(1, 0)
     return compared

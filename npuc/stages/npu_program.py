@@ -12,22 +12,17 @@ import onnx_ir as ir
 
 import npuc
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Executor, Feeds
+from exporter.program import Component, Feeds
 from npuc.agreement import Bound, compare
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
 from npuc.cache import content_key, package_digest
-from npuc.compare.lost_signal import lost_signal
+from npuc.compare.graph_precision import casting_executor, graph_precision
 from npuc.compare.original_answers import load_answers
-from npuc.compare.precision import PrecisionJob, measure_precision
 from npuc.compare.precision_bound import scheme_bound
-from npuc.compare.records import PrecisionRecord
-from npuc.compare.samples import Answered
-from npuc.compare.scores import score_outputs
 from npuc.dump_ir import IrDump
 from npuc.manifest import NpuRecord
 from npuc.progress import Advance
 from npuc.samples import load_samples
-from npuc.segments import cast_feeds
 from npuc.stages.float_program import FloatProgram, load_float_program
 from npuc.stages.prepare import PrepareJob, observe_program, prepare_key
 from npuc.stages.prepared import Prepared
@@ -143,40 +138,22 @@ def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Adva
         path = destination / f"{name}.onnx"
         ir.save(entry.component.model, path)
         reference = OnnxExecutor(model_folder / f"{name}.onnx")
-        drift = compare(reference, _with_cast(OnnxExecutor(path), entry.component), samples[name], Bound())
+        formats = [layer.format for layer in job.prepared.layers[name]]
+        bound = scheme_bound(entry.scheme, formats, job.source.recipe.gates)
+        drift = compare(reference, casting_executor(path), samples[name], Bound())
         summary[name] = NpuRecord(
             processor=job.accelerator.name,
             scheme=entry.scheme,
             reason=entry.reason,
             sqnr=drift.sqnr,
             max_relative_error=drift.max_relative_error,
-            precision=_precision(job, entry, answers.get(name, [])),
+            precision=graph_precision(entry.before, path, answers.get(name, []), bound),
             weight_bytes=_weight_bytes(entry.component),
             weight_bytes_before=_weight_bytes(job.prepared.program.components[name]),
         ).model_dump()
         advance(1, _weight_bytes(entry.component))
     write_remarks({name: entry.remarks for name, entry in derived.items()}, destination)
     return summary
-
-
-def _precision(job: NpuProgramJob, entry: _Derived, answered: Sequence[Answered]) -> PrecisionRecord | None:
-    """Compares a graph for the NPU with the user's model."""
-    name, after = entry.component.name, entry.component.model
-    formats = [layer.format for layer in job.prepared.layers[name]]
-    bound = scheme_bound(entry.scheme, formats, job.source.recipe.gates)
-    return measure_precision(
-        PrecisionJob(
-            answered,
-            _with_cast(OnnxExecutor(after), entry.component),
-            score_outputs(entry.before),
-            bound,
-            lambda row: lost_signal(entry.before, after, row.sample.feeds, bound.min_sqnr),
-        )
-    )
-
-
-def _with_cast(executor: Executor, component: Component) -> Executor:
-    return lambda feeds: executor(cast_feeds(feeds, component.inputs))
 
 
 def _derive(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, _Derived]:

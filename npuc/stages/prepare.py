@@ -25,10 +25,11 @@ from exporter.sources.fingerprint import source_fingerprint, source_identity
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import Cache, content_key, package_digest
 from npuc.compare.records import SourceRecord
+from npuc.compare.sample_files import save_labelled
+from npuc.compare.samples import label_samples
 from npuc.dump_ir import IrDump
 from npuc.progress import ProgressReporter
 from npuc.recipe import Gates, Recipe
-from npuc.samples import save_samples
 from npuc.stages.augmentation import make_augmenter
 from npuc.stages.capture import calibration_digest, capture_options
 from npuc.stages.compare_precision import TRAINED, PrecisionStage, compare_precision
@@ -301,11 +302,12 @@ def _write_model(
         ir.save(component.model, model_folder / f"{name}.onnx")
     nested = write_subnetworks(program, subnetworks, model_folder)
     with job.reporter.phase("reference", 1) as advance:
-        edges = tuple(edge.request for edge in program.edges if edge.usual)
-        requests = draw_requests(program.requests, VERIFICATION_REQUESTS) + edges
+        edges = [edge for edge in program.edges if edge.usual]
+        requests = draw_requests(program.requests, VERIFICATION_REQUESTS)
+        requests += tuple(edge.request for edge in edges)
         feeds = record_subnetwork_feeds(program, nested, requests, model_folder)
         samples = verification_samples(program, feeds)
-        save_samples(samples, model_folder)
+        save_labelled(label_samples(samples, feeds, [edge.name for edge in edges]), model_folder)
         nested = measure_accuracy(program, nested, job.model, model_folder)
         advance(1, _nbytes(samples))
     for name, content in sorted(program.assets.items()):
