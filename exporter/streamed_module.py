@@ -16,7 +16,7 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from exporter.errors import ExportError
+from exporter.errors import ExportError, SourceError
 from exporter.lazy_tensor import read_rows, row_blocks
 from exporter.weights import Bind
 
@@ -32,7 +32,8 @@ def stream_weights(module: nn.Module, bind: Bind) -> None:
         bind: Gives the tensor for each parameter, by its full name, in float32.
 
     Raises:
-        ExportError: A buffer has no value, or `bind` has no fitting tensor.
+        ExportError: A buffer has no value, or `bind` has no fitting tensor. When the module is called, SourceError: a
+            file was changed since.
     """
     for name, buffer in module.named_buffers():
         if buffer.is_meta:
@@ -69,16 +70,25 @@ class _Weights:
         part.register_forward_hook(self._drop, always_call=True)
 
     def _load(self, part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        ids = (args[0] if args else kwargs["input"]) if isinstance(part, nn.Embedding) else None
         for name, tensor in self._tensors.items():
-            if isinstance(part, nn.Embedding):
-                values = _looked_up(tensor, args[0] if args else kwargs["input"])
-            else:
-                values = _whole(tensor)
-            setattr(part, name, nn.Parameter(values, requires_grad=False))
+            setattr(part, name, nn.Parameter(_read(tensor, ids), requires_grad=False))
 
     def _drop(self, part: nn.Module, *_: Any) -> None:
         for name, parameter in self._empty.items():
             setattr(part, name, parameter)
+
+
+def _read(tensor: ir.TensorProtocol, ids: torch.Tensor | None) -> torch.Tensor:
+    try:
+        return _whole(tensor) if ids is None else _looked_up(tensor, ids)
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            "a weight can no longer be read",
+            where=str(tensor.name),
+            received=str(error),
+            remedy="leave the model's files as they are while npuc works with them",
+        ) from error
 
 
 def _whole(tensor: ir.TensorProtocol) -> torch.Tensor:

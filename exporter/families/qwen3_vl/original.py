@@ -28,13 +28,22 @@ def original_model(config: Mapping[str, Any], grid: tuple[int, int], bind: Bind)
         Openers that raise ExportError where config.json or a weight does not fit transformers' module; none, and the
         reason, where no fitting transformers is installed.
     """
-    if importlib.util.find_spec("transformers") is None:
+    version = _installed_version()
+    if version is None:
         return Original(missing="transformers is not installed")
-    version = importlib.metadata.version("transformers")
     if not version.startswith(_MAJOR):
         return Original(missing=f"transformers {version} is installed, {_MAJOR}x is needed")
     openers = {name: functools.partial(_open, name, config, grid, bind) for name in _COMPONENTS}
     return Original(f"transformers {version} in eager mode, one layer in memory at a time", openers)
+
+
+def _installed_version() -> str | None:
+    try:
+        # a mere folder of this name in the working directory is a package to Python, but has no version
+        version = importlib.metadata.version("transformers")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return version if importlib.util.find_spec("transformers") is not None else None
 
 
 def _open(name: str, config: Mapping[str, Any], grid: tuple[int, int], bind: Bind) -> Executor:

@@ -1,5 +1,7 @@
 """transformers' own modules, streamed from the checkpoint, against the captured components."""
 
+import importlib.metadata
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -12,7 +14,6 @@ from safetensors.torch import load_file, save_file
 
 from exporter.calibration import image_requests
 from exporter.errors import ExportError
-from exporter.families.qwen3_vl import original as module
 from exporter.families.qwen3_vl.adapter import bind_stock_names
 from exporter.families.qwen3_vl.config import parse_config
 from exporter.families.qwen3_vl.original import original_model
@@ -138,16 +139,25 @@ def test_the_folder_cannot_name_code(qwen):
         assert all(parameter.is_meta and parameter.dtype == torch.float32 for parameter in part.parameters())
 
 
-def test_without_transformers(monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    assert (original_model({}, GRID, None).openers, original_model({}, GRID, None).missing) == (
-        {},
-        "transformers is not installed",
-    )
+def raise_not_found(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "replacement"),
+    [
+        (importlib.util, "find_spec", lambda name: None),
+        (importlib.metadata, "version", raise_not_found),
+    ],
+)
+def test_without_transformers(monkeypatch, where, name, replacement):
+    monkeypatch.setattr(where, name, replacement)
+    found = original_model({}, GRID, None)
+    assert (found.openers, found.missing) == ({}, "transformers is not installed")
 
 
 def test_with_an_older_transformers(monkeypatch):
-    monkeypatch.setattr(module.importlib.metadata, "version", lambda name: "4.57.1")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "4.57.1")
     found = original_model({}, GRID, None)
     assert (found.openers, found.missing) == ({}, "transformers 4.57.1 is installed, 5.x is needed")
 
@@ -165,8 +175,7 @@ def test_nothing_is_imported_before_a_component_is_opened():
 def test_memory_does_not_follow_the_depth(tiny_qwen_folder, tmp_path):
     sizes = {"hidden_size": 64, "intermediate_size": 1 << 15, "mrope_section": [4, 2, 2]}
     layer = 4 * 3 * 64 * (1 << 15)
-    growth = {}
-    for depth in (2, 8):
+    for depth in (4, 12):
         folder = tmp_path / str(depth)
         _write_zeros(tiny_qwen_folder, folder, {**sizes, "num_hidden_layers": depth})
         executor = original(folder).openers["decode"]()
@@ -179,9 +188,7 @@ def test_memory_does_not_follow_the_depth(tiny_qwen_folder, tmp_path):
         feeds |= {name: np.zeros(shape, np.float32) for name, shape in past.items()}
         with watched_memory() as peak:
             executor(feeds)
-        growth[depth] = peak.growth
-    assert growth[2] < 1.5 * layer
-    assert growth[8] < growth[2] + layer / 2
+        assert peak.growth < 2 * layer
 
 
 def _write_zeros(source, folder, text):
