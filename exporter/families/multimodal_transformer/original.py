@@ -12,13 +12,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from exporter.capture import build_on_meta, shorten
+from exporter.capture import build_on_meta
 from exporter.eager_executor import Tensors, eager_executor
 from exporter.errors import ExportError, SourceError
 from exporter.families.multimodal_transformer.components import component_captures, component_modules
 from exporter.program import Executor, Original
 from exporter.reference_model.config import ModelConfig
 from exporter.reference_model.model import MultiModalTransformer
+from exporter.shorten import shorten
 
 
 def original_model(config: ModelConfig, files: Iterable[Path]) -> Original:

@@ -14,10 +14,10 @@ import torch
 import transformers
 from transformers.cache_utils import Cache, DynamicLayer
 
-from exporter.capture import shorten
 from exporter.eager_executor import Tensors, eager_executor
 from exporter.errors import ExportError
 from exporter.program import Executor
+from exporter.shorten import shorten
 from exporter.streamed_module import stream_weights
 from exporter.weights import Bind
 
