@@ -110,9 +110,7 @@ def _compare(
     component, executor = program.components[name], original.openers[name]()
     cast = [dataclasses.replace(row, feeds=cast_feeds(row.feeds, component.inputs)) for row in samples]
     rewriting, bound = normalized.rewritings[name], recipe.gates.max_rewrite_error
-    rewrites, answered = judge_rewrites(
-        RewriteJob(component, rewriting, ask(executor, cast), executor, bound)
-    )
+    rewrites, answered = judge_rewrites(RewriteJob(component, rewriting, ask(executor, cast), bound))
     source = record.source.model_copy(update={"method": original.method, "rewrites": rewrites})
     if source.precision_against:  # training changed what the model computes
         return source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from npuc.errors import ResourceError
 
@@ -20,6 +21,9 @@ TOOLS = (
     "torch",
     "ziglang",
 )
+
+OPTIONAL = ("transformers",)
+"""Packages that run a model as it was given; without them it is not compared."""
 
 
 def npuc_version() -> str:
@@ -39,3 +43,8 @@ def npuc_version() -> str:
 def tool_versions() -> dict[str, str]:
     """Returns the versions of the packages that shape an artifact's bytes."""
     return {name: version(name) for name in TOOLS}
+
+
+def optional_versions() -> dict[str, str]:
+    """Returns the versions of packages that answer for a model where they are installed."""
+    return {name: version(name) for name in OPTIONAL if find_spec(name) is not None}

@@ -31,7 +31,7 @@ class PrecisionBound:
     def holds(self, output: OutputTally) -> bool:
         """Whether one output is within the bound."""
         lost = output.decisions.clear - output.decisions.same
-        kept = lost <= (1 - self.min_decisions) * output.decisions.clear
+        kept = output.decisions.same >= self.min_decisions * output.decisions.clear
         if output.is_decision:
             return kept or lost <= 1
         if self.by_decisions and output.decisions.clear >= LEAST_DECISIONS and output.ratio != -math.inf:

@@ -10,20 +10,21 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Array, Component, Executor
+from exporter.program import Array, Component
 from npuc.compare.first_wrong_pass import Rewriting, first_wrong_pass
 from npuc.compare.records import RewriteRecord
+from npuc.compare.rounding_noise import own_error
 from npuc.compare.samples import Answered
 from npuc.errors import AgreementError
 from targets.agreement import AGREEMENT_BOUNDS, relative_error
 
 OWN_MARGIN = 4.0
-"""A rewritten graph rounds at every operator; the original that is compared with itself only differs at its inputs."""
+"""A rewritten graph may round at more places than the captured one has values."""
 
 WIDEST = 1e-2
 """No ordinary sample may differ by more, however much the original moves by itself."""
 
-_OWN = "the model moves by itself when its inputs change in their last place"
+_OWN = "the model moves as far by itself when its values change in their last place"
 _HALF = "the source computes in float16"
 
 
@@ -35,14 +36,12 @@ class RewriteJob:
         component: The rewritten component.
         rewriting: How it was made, to find the pass that is wrong.
         answered: Samples with what the original returned for them.
-        original: The original itself, to see how far it moves by itself; opened only where something differs.
         bound: Largest relative error in float32.
     """
 
     component: Component
     rewriting: Rewriting
     answered: Sequence[Answered]
-    original: Executor
     bound: float
 
 
@@ -62,7 +61,7 @@ def judge_rewrites(job: RewriteJob) -> tuple[RewriteRecord, list[Answered]]:
     for row in job.answered:
         error = largest_error(row.outputs, executor(row.sample.feeds))
         if error > usual:
-            own = OWN_MARGIN * _own_error(job.original, row)
+            own = OWN_MARGIN * own_error(job.rewriting.captured, row.sample.feeds, largest_error)
             if row.sample.edge and error <= own:
                 continue
             if error > min(own, WIDEST):
@@ -91,23 +90,6 @@ def _usual_bound(job: RewriteJob) -> tuple[float, str]:
     if any(value.dtype == ir.DataType.FLOAT16 for value in values):
         return max(job.bound, AGREEMENT_BOUNDS["float16"]), _HALF
     return job.bound, ""
-
-
-def _own_error(original: Executor, row: Answered, seed: int = 0) -> float:
-    """How far the original is from itself on inputs that differ in their last place."""
-    rng = np.random.default_rng(seed)
-    moved = {name: _moved(array, rng) for name, array in row.sample.feeds.items()}
-    return largest_error(row.outputs, original(moved))
-
-
-def _moved(array: Array, rng: np.random.Generator) -> Array:
-    if array.dtype.kind != "f":
-        return array
-    step = float(np.finfo(array.dtype).eps)
-    # relative to the value, and to 1: zeros move too, so that equal entries fall apart
-    noise = rng.choice([-step, step], array.shape)
-    moved: Array = (array.astype(np.float64) * (1 + noise) + noise).astype(array.dtype)
-    return np.where(np.isfinite(array), moved, array)
 
 
 def _wrong_rewrite(job: RewriteJob, row: Answered, error: float, bound: float) -> AgreementError:

@@ -88,8 +88,9 @@ def _log_probabilities(kind: str, values: Array) -> Array:
     rows: Array = values.astype(np.float64).reshape(-1, values.shape[-1])
     if kind == "Softmax":
         rows = np.log(np.maximum(rows, np.finfo(np.float32).tiny))
-    shifted = rows - rows.max(axis=-1, keepdims=True)
-    normal: Array = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # of values that are not finite, which the ratio tells of
+        shifted = rows - rows.max(axis=-1, keepdims=True)
+        normal: Array = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
     return normal
 
 

@@ -55,9 +55,7 @@ def compare_rewrites(
         if name in original.openers and samples:
             executor = original.openers[name]()
             answered = ask(executor, samples)
-            job = RewriteJob(
-                program.components[name], rewritings[name], answered, executor, gates.max_rewrite_error
-            )
+            job = RewriteJob(program.components[name], rewritings[name], answered, gates.max_rewrite_error)
             record, compared.answered[name] = judge_rewrites(job)
             compared.sources[name] = SourceRecord(method=original.method, rewrites=record)
         else:

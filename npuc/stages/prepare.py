@@ -52,7 +52,7 @@ from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_
 from npuc.stages.training_data import training_data_digests
 from npuc.stages.verification_samples import verification_samples
 from npuc.training_curves import SUBNETWORKS, write_curve
-from npuc.version import tool_versions
+from npuc.version import optional_versions, tool_versions
 from npuc.weights_file import large_initializers, write_weights
 from passes.elastic import Subnetwork, lay_out
 
@@ -155,7 +155,8 @@ def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], str, dict[str
         mode="json", exclude={"name": True, "gates": _BINARY_GATES, "npu": True, "precision": {"npu"}}
     )
     code = package_digest(exporter, passes, npuc)
-    return recipe, training_data_digests(job.recipe), calibration_digest(job.recipe), tool_versions(), code
+    versions = tool_versions() | optional_versions()
+    return recipe, training_data_digests(job.recipe), calibration_digest(job.recipe), versions, code
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from npuc.artifact import Artifact
 from npuc.errors import UsageError
+from npuc.compare.records import SourceRecord
 from npuc.manifest import ComponentRecord, TensorRecord
 from npuc.power import PowerSchedule, PowerSwitch
 
@@ -73,6 +74,7 @@ def decoder(name, heads):
         inputs=(cache,),
         outputs=(cache,),
         layers=(),
+        source=SourceRecord(missing="made by hand"),
         segments=(),
     )
 

@@ -34,7 +34,7 @@ def original_model(config: Mapping[str, Any], grid: tuple[int, int], bind: Bind)
     if not version.startswith(_MAJOR):
         return Original(missing=f"transformers {version} is installed, {_MAJOR}x is needed")
     openers = {name: functools.partial(_open, name, config, grid, bind) for name in _COMPONENTS}
-    return Original(f"transformers {version} in eager mode, one layer in memory at a time", openers)
+    return Original(f"transformers {version}, layer by layer", openers)
 
 
 def _installed_version() -> str | None:

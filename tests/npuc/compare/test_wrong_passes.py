@@ -60,9 +60,7 @@ def model(tmp_path):
         constant("half", 0.5),
         constant("zero", 0),
     ]
-    ends = [
-        helper.make_tensor_value_info(n, TensorProto.FLOAT, [4, s]) for n, s in (("x", 16), ("y", 8))
-    ]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [4, s]) for n, s in (("x", 16), ("y", 8))]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
     path = tmp_path / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10), path)
@@ -196,7 +194,9 @@ class ScalesTwice(InsertFp8Qdq):
         for node in model.graph:
             if node.op_type == "DequantizeLinear" and node.inputs[1].is_initializer():
                 tensor = node.inputs[1].const_value.numpy()
-                node.inputs[1].const_value = ir.tensor((tensor * 4).astype(tensor.dtype), name=node.inputs[1].name)
+                node.inputs[1].const_value = ir.tensor(
+                    (tensor * 4).astype(tensor.dtype), name=node.inputs[1].name
+                )
         return result
 
 

@@ -73,7 +73,7 @@ def test_the_captured_component_computes_what_transformers_computes(qwen, calls,
 def test_the_method_names_the_version(qwen):
     import transformers
 
-    expected = f"transformers {transformers.__version__} in eager mode, one layer in memory at a time"
+    expected = f"transformers {transformers.__version__}, layer by layer"
     assert qwen.program.original.method == expected
 
 
