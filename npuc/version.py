@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 
 from npuc.errors import ResourceError
 
@@ -47,4 +47,8 @@ def tool_versions() -> dict[str, str]:
 
 def optional_versions() -> dict[str, str]:
     """Returns the versions of packages that answer for a model where they are installed."""
-    return {name: version(name) for name in OPTIONAL if find_spec(name) is not None}
+    versions = {}
+    for name in OPTIONAL:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

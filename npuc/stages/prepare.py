@@ -50,7 +50,7 @@ from npuc.stages.quantize import quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
 from npuc.stages.training_data import training_data_digests
-from npuc.stages.verification_samples import verification_samples
+from npuc.stages.verification_samples import affordable_edges, verification_samples
 from npuc.training_curves import SUBNETWORKS, write_curve
 from npuc.version import optional_versions, tool_versions
 from npuc.weights_file import large_initializers, write_weights
@@ -301,9 +301,10 @@ def _write_model(
         write_weights(program.components, model_folder, lambda nbytes: advance(1, nbytes))
     for name, component in program.components.items():
         ir.save(component.model, model_folder / f"{name}.onnx")
+    full = dataclasses.replace(program, components=dict(program.components))
     nested = write_subnetworks(program, subnetworks, model_folder)
     with job.reporter.phase("reference", 1) as advance:
-        edges = [edge for edge in program.edges if edge.usual]
+        edges = affordable_edges(full)
         requests = draw_requests(program.requests, VERIFICATION_REQUESTS)
         requests += tuple(edge.request for edge in edges)
         feeds = record_subnetwork_feeds(program, nested, requests, model_folder)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from npuc.artifact import Artifact
-from npuc.errors import UsageError
 from npuc.compare.records import SourceRecord
+from npuc.errors import UsageError
 from npuc.manifest import ComponentRecord, TensorRecord
 from npuc.power import PowerSchedule, PowerSwitch
 

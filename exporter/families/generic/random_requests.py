@@ -107,14 +107,6 @@ def _edges(draw: Drawing) -> Iterator[Edge]:
         return Edge(name, draw.request(fill), usual)
 
     kinds = {_kind(spec) for spec in draw.inputs}
-    if "floats" in kinds:
-        yield edge("floats are 0", floats=lambda spec: np.zeros(spec.shape))
-        yield edge("floats are 1", floats=lambda spec: np.ones(spec.shape))
-        yield edge("floats are negative", floats=lambda spec: -np.abs(rng.standard_normal(spec.shape)))
-        yield edge("floats are small", floats=lambda spec: _SMALL * rng.standard_normal(spec.shape))
-        yield edge(
-            "floats are large", usual=False, floats=lambda spec: _LARGE * rng.standard_normal(spec.shape)
-        )
     if "masks" in kinds:
         yield edge("masks are all 0", masks=lambda spec: np.zeros(spec.shape))
         yield edge("masks are all 1", masks=lambda spec: np.ones(spec.shape))
@@ -124,6 +116,14 @@ def _edges(draw: Drawing) -> Iterator[Edge]:
     if "integers" in kinds:
         yield edge("lowest integers", integers=lambda spec: np.full(spec.shape, draw.ranges[spec.name][0]))
         yield edge("highest integers", integers=lambda spec: np.full(spec.shape, draw.ranges[spec.name][1]))
+    if "floats" in kinds:
+        yield edge("floats are 0", floats=lambda spec: np.zeros(spec.shape))
+        yield edge("floats are 1", floats=lambda spec: np.ones(spec.shape))
+        yield edge("floats are negative", floats=lambda spec: -np.abs(rng.standard_normal(spec.shape)))
+        yield edge("floats are small", floats=lambda spec: _SMALL * rng.standard_normal(spec.shape))
+        yield edge(
+            "floats are large", usual=False, floats=lambda spec: _LARGE * rng.standard_normal(spec.shape)
+        )
 
 
 def _kind(spec: TensorSpec) -> str:
