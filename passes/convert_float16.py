@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -33,12 +33,16 @@ class ConvertFloat16(ir.passes.InPlacePass):
     An initializer a float32 node reads keeps its type and gets the suffix `.float32`, so that a name has the same
     bytes in every component.
 
+    Args:
+        wide: Names of graph inputs and outputs that stay float32.
+
     Attributes:
         remarks: Clamped constants and nodes kept in float32.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wide: Collection[str] = ()) -> None:
         self.remarks: list[Remark] = []
+        self._wide = frozenset(wide)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Converts; a graph that has float16 inputs or weights already is left as it is.
@@ -56,12 +60,12 @@ class ConvertFloat16(ir.passes.InPlacePass):
             if reason not in (TAGGED, BETWEEN):
                 self._remark(node.name or node.op_type, modality_of(node), "computes in float32", reason)
         for value in graph.inputs:
-            if value.dtype in WIDE:
+            if value.dtype in WIDE and value.name not in self._wide:
                 value.type = ir.TensorType(ir.DataType.FLOAT16)  # a clone shares the old type object
         for value in tuple(graph.initializers.values()):
             self._convert_initializer(graph, value, kept)
         _convert_nodes(graph, kept)
-        _convert_outputs(graph)
+        _convert_outputs(graph, self._wide)
         return ir.passes.PassResult(model, True)
 
     def _convert_initializer(self, graph: ir.Graph, value: ir.Value, kept: Mapping[ir.Node, str]) -> None:
@@ -116,10 +120,10 @@ def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:
                     node.attributes["to"] = ir.AttrInt64("to", int(wanted))
 
 
-def _convert_outputs(graph: ir.Graph) -> None:
+def _convert_outputs(graph: ir.Graph, wide: Collection[str]) -> None:
     for index, output in enumerate(graph.outputs):
         producer = output.producer()
-        if output.dtype not in WIDE or producer is None:
+        if output.dtype not in WIDE or producer is None or output.name in wide:
             continue
         narrow = ir.Value(name=output.name, shape=output.shape, type=ir.TensorType(ir.DataType.FLOAT16))
         output.name = f"{output.name}{FLOAT32_SUFFIX}"

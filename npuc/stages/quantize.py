@@ -21,6 +21,8 @@ from passes.pipeline import quantize
 from passes.precision import Format, Override, PrecisionPolicy, weight_of
 from passes.remark import Remark
 from passes.rewrite import modality_of
+from passes.value_ranges import RangeWatcher
+from passes.widening import watcher_of, widenings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +70,15 @@ def quantize_program(
     method = calibration_method(recipe.calibration.method, recipe.calibration.percentile)
     errors: list[LayerError] = []
     statistics = {}
+    watchers: dict[str, RangeWatcher] = {}
     plain = {name: part for name, part in program.components.items() if not is_quantised(part.model)}
     for name, component in plain.items():
-        statistics[name] = observe_layers(component.model, feeds[name], policy)
+        watcher = watcher_of(component) if policy.base is Format.FLOAT16 and feeds[name] else None
+        statistics[name] = observe_layers(component.model, feeds[name], policy, watcher)
+        watchers |= {} if watcher is None else {name: watcher}
         errors += measure_layers(component.model, statistics[name], policy, method)
         advance(1, 0)
+    wide = widenings(plain, watchers)
     layers, remarks = {}, {}
     if recipe.precision.mode == "auto":
         measured = choose_formats(errors, recipe.precision.error_budget, policy.base)
@@ -85,7 +91,7 @@ def quantize_program(
             continue
         layers[name] = _layer_records(component, policy)
         scales = choose_scales(statistics[name], quantised_inputs(component.model, policy), method)
-        remarks[name] = quantize(component, policy, scales, dump.observer(name))
+        remarks[name] = quantize(component, policy, scales, dump.observer(name), wide.get(name))
         advance(1, 0)
     return Quantized(layers, _format_errors(errors), remarks)
 

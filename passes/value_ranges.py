@@ -1,0 +1,137 @@
+"""What samples show of every float value of a graph, as far as it decides whether float16 holds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from exporter.program import Array
+from passes.rewrite import input_at, integer, is_op
+
+FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+
+SUMS = ("Add", "Sub")
+
+_TO_SCORES = frozenset(
+    {"Add", "Cast", "Concat", "Expand", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Where"}
+)
+"""Operators through which masks reach a Softmax with their last axis in place."""
+
+
+@dataclasses.dataclass
+class ValueRange:
+    """What is known of one value after any number of runs.
+
+    Attributes:
+        largest: Largest finite magnitude. Of scores and masks: the largest magnitude among the maxima of their rows,
+            as a softmax gives 0 for what is far below the maximum, however far.
+        cancelling: Of sums: how many times larger an operand's row (last axis) was than the result's, by their norms.
+    """
+
+    largest: float = 0.0
+    cancelling: float = 0.0
+
+
+class RangeWatcher:
+    """Collects ranges while somebody runs a graph in pieces.
+
+    Keeps, beside two figures for each value, the norm of every row of the operands of sums.
+
+    Args:
+        graph: With named values.
+
+    Attributes:
+        ranges: Value name → range of the float values seen so far.
+    """
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self.ranges: dict[str, ValueRange] = {}
+        self._floats = {value.name or "" for value in _values(graph) if value.dtype in FLOATS}
+        self._scores = {value.name or "" for value in score_values(graph)}
+        self._sums = {
+            node.outputs[0].name or "": [value.name or "" for value in node.inputs if value is not None]
+            for node in graph
+            if is_op(node, *SUMS)
+        }
+        self._operands = {name for names in self._sums.values() for name in names}
+        constants = graph.initializers
+        self._norms: dict[tuple[int | None, str], npt.NDArray[np.float64]] = {
+            (None, name): _row_norms(np.asarray(tensor.numpy()))
+            for name in self._operands & constants.keys()
+            if (tensor := constants[name].const_value) is not None and tensor.dtype in FLOATS
+        }
+
+    def see(self, sample: int, values: Mapping[str, Array]) -> None:
+        """Adds values of one run; what a sum reads must have been seen before or with it.
+
+        Args:
+            sample: Number of the run.
+            values: Any of the graph's values; others than floats are ignored.
+        """
+        seen = self._floats & values.keys()
+        for name in seen & self._operands:
+            self._norms[sample, name] = _row_norms(values[name])
+        for name in seen:
+            found, array = self.ranges.setdefault(name, ValueRange()), values[name]
+            found.largest = max(found.largest, _largest(array, name in self._scores))
+            if name in self._sums:
+                found.cancelling = max(found.cancelling, self._cancelling(sample, name, array))
+
+    def _cancelling(self, sample: int, name: str, result: Array) -> float:
+        operands = [
+            norms
+            for operand in self._sums[name]
+            for key in ((sample, operand), (None, operand))
+            if (norms := self._norms.get(key)) is not None
+        ]
+        left = _row_norms(result)
+        if not operands:
+            return 0.0
+        largest = operands[0] if len(operands) == 1 else np.maximum(*operands)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # an exact zero is one in float16 as well
+            ratios = np.where((left > 0) & np.isfinite(left), largest / left, 0.0)
+        return float(np.max(ratios, where=np.isfinite(ratios), initial=0.0))
+
+
+def score_values(graph: ir.Graph) -> set[ir.Value]:
+    """Returns the values that nothing but a Softmax over the last axis reads, directly or behind a mask's Add."""
+    found: set[ir.Value] = set()
+    for node in reversed(graph):
+        for value in node.inputs:
+            if value is not None and value not in found and not value.is_graph_output():
+                uses = tuple(value.uses())
+                if uses and all(_is_score(use.node, found) for use in uses):
+                    found.add(value)
+    return found
+
+
+def _is_score(node: ir.Node, scores: set[ir.Value]) -> bool:
+    if is_op(node, "Softmax"):
+        x = input_at(node, 0)
+        rank = None if x is None or x.shape is None else len(x.shape)
+        return integer(node, "axis", -1) in (-1, -1 if rank is None else rank - 1)
+    return is_op(node, *_TO_SCORES) and node.outputs[0] in scores
+
+
+def _values(graph: ir.Graph) -> list[ir.Value]:
+    return [*graph.inputs, *(value for node in graph for value in node.outputs)]
+
+
+def _largest(array: Array, of_rows: bool) -> float:
+    values = np.asarray(array, np.float32)
+    if of_rows and values.ndim and values.size:
+        values = values.max(axis=-1)
+    magnitudes = np.abs(values)
+    return float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
+
+
+def _row_norms(array: Array) -> npt.NDArray[np.float64]:
+    """Returns the root mean square over the last axis, which stays with extent 1."""
+    values = np.atleast_1d(np.asarray(array, np.float32))
+    squares = np.square(values, dtype=np.float64)
+    return np.asarray(np.sqrt(np.mean(squares, axis=-1, keepdims=True)), np.float64)
