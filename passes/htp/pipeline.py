@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from exporter.program import Component
+from collections.abc import Sequence
+
+from exporter.program import Component, Feeds
 from passes.convert_float16 import ConvertFloat16
 from passes.eliminate_dead_nodes import EliminateDeadNodes
 from passes.eliminate_noop import EliminateNoop
@@ -14,6 +16,7 @@ from passes.htp.fold_input_free import FoldInputFree
 from passes.htp.fuse_rms_normalization import FuseRmsNormalization
 from passes.htp.limit_masks import LimitMasks
 from passes.htp.order_operands import OrderOperands
+from passes.htp.scale_values import ScaleValues
 from passes.htp.separate_activation import SeparateActivation
 from passes.htp.split_transpose import SplitTranspose
 from passes.htp.tabulate_angles import TabulateAngles
@@ -48,12 +51,15 @@ def structural_passes(component: Component) -> list[Pass]:
     ]
 
 
-def legalize_float16(component: Component, *, fused_softmax: bool = False) -> list[Remark]:
+def legalize_float16(
+    component: Component, samples: Sequence[Feeds] = (), *, fused_softmax: bool = False
+) -> list[Remark]:
     """Rewrites a component, in place, to a graph that HTP computes in float16.
 
     Args:
         component: A normalised component in float32 or float16, with or without FP8. Float32 inputs and outputs
             become float16.
+        samples: Inputs in the component's types: what leaves float16 on them is scaled.
         fused_softmax: Whether to keep HTP's own Softmax, one pass over the scores instead of five, which is less
             precise (see `DecomposeSoftmax`).
 
@@ -61,11 +67,12 @@ def legalize_float16(component: Component, *, fused_softmax: bool = False) -> li
         Remarks: bytes of each FP8 weight before and after, tables, constants and limits.
 
     Raises:
-        PassError: FP8 values that cannot be folded.
+        PassError: FP8 values that cannot be folded, or what leaves float16 and cannot be scaled.
     """
     passes: list[Pass] = [
         FoldFp8(component.name),
         *structural_passes(component),
+        ScaleValues(samples),
         ConvertFloat16(),
         InferShapes(),
     ]
