@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from exporter.program import Array
+from exporter.program import Array, Feeds
+from passes.graph_windows import run_windows
 from passes.rewrite import input_at, integer, is_op
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+
+WINDOW_BYTES = 128 << 20
+"""Bytes of intermediate values that one run returns."""
 
 SUMS = ("Add", "Sub")
 
@@ -96,6 +100,25 @@ class RangeWatcher:
             # an exact zero is one in float16 as well
             ratios = np.where((left > 0) & np.isfinite(left), largest / left, 0.0)
         return float(np.max(ratios, where=np.isfinite(ratios), initial=0.0))
+
+
+def observe_ranges(model: ir.Model, samples: Sequence[Feeds]) -> dict[str, ValueRange]:
+    """Runs a graph a window of nodes at a time.
+
+    Args:
+        model: With static shapes; stays as it is.
+        samples: Inputs of each run.
+
+    Returns:
+        Value name → range.
+    """
+    watcher = RangeWatcher(model.graph)
+    for number, sample in enumerate(samples):
+        watcher.see(number, sample)
+    for runs in run_windows(model, samples, WINDOW_BYTES):
+        for number, values in enumerate(runs):
+            watcher.see(number, values)
+    return watcher.ranges
 
 
 def score_values(graph: ir.Graph) -> set[ir.Value]:

@@ -36,6 +36,7 @@ from passes.integer.quantised_graph import is_quantised, source_scheme
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from passes.remark import Remark
+from passes.value_ranges import observe_ranges
 from targets.accelerator import Accelerator
 
 VECTOR_UNITS = "hvx"
@@ -190,7 +191,7 @@ def _float16(job: NpuProgramJob, artifact: Path) -> tuple[dict[str, _Derived], d
         component = dataclasses.replace(prepared, model=prepared.model.clone())
         feeds = [cast_feeds(feed, component.inputs) for feed in samples[name]]
         try:
-            remarks = legalize_float16(component, feeds)
+            remarks = legalize_float16(component, observe_ranges(component.model, feeds))
         except Float16RangeError as error:
             if job.source.recipe.precision.npu != "auto" or _WIDE not in job.accelerator.schemes:
                 raise

@@ -11,10 +11,7 @@ from exporter.program import Array, Feeds
 from passes.calibration.statistics import Statistics
 from passes.errors import PassError
 from passes.graph_windows import run_windows
-from passes.value_ranges import RangeWatcher
-
-WINDOW_BYTES = 128 << 20
-"""Bytes of intermediate values that one run returns, where all are looked at."""
+from passes.value_ranges import WINDOW_BYTES, RangeWatcher
 
 
 def observe(

@@ -10,7 +10,18 @@ import onnx_ir as ir
 from passes.rewrite import input_at, is_op, scalar_constant
 
 KEEPS = frozenset(
-    {"Abs", "AveragePool", "Cast", "Clip", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements"}
+    {
+        "Abs",
+        "AveragePool",
+        "Cast",
+        "Clip",
+        "CumSum",
+        "DepthToSpace",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GatherElements",
+    }
     | {
         "GlobalAveragePool",
         "GlobalMaxPool",
@@ -96,7 +107,7 @@ def node_exponents(node: ir.Node, inputs: Mapping[int, int], needed: int) -> Exp
     """
     first = inputs.get(0, 0)
     if is_op(node, *ALIGNS):
-        target = max(needed, *inputs.values())
+        target = max([needed, *inputs.values()])
         return Exponents({index: target - have for index, have in inputs.items()}, target)
     if is_op(node, *_MULTIPLIES):
         return _product(node, first + inputs.get(1, 0), needed)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from exporter.program import Component, Feeds
+from exporter.program import Component
 from passes.convert_float16 import ConvertFloat16
 from passes.eliminate_dead_nodes import EliminateDeadNodes
 from passes.eliminate_noop import EliminateNoop
@@ -24,6 +24,7 @@ from passes.infer_shapes import InferShapes
 from passes.merge_layout import MergeLayout
 from passes.remark import Remark
 from passes.run_passes import Pass, run_passes
+from passes.value_ranges import ValueRange
 
 
 def structural_passes(component: Component) -> list[Pass]:
@@ -52,14 +53,14 @@ def structural_passes(component: Component) -> list[Pass]:
 
 
 def legalize_float16(
-    component: Component, samples: Sequence[Feeds] = (), *, fused_softmax: bool = False
+    component: Component, ranges: Mapping[str, ValueRange] | None = None, *, fused_softmax: bool = False
 ) -> list[Remark]:
     """Rewrites a component, in place, to a graph that HTP computes in float16.
 
     Args:
         component: A normalised component in float32 or float16, with or without FP8. Float32 inputs and outputs
             become float16.
-        samples: Inputs in the component's types: what leaves float16 on them is scaled.
+        ranges: From `observe_ranges` on this component; what leaves float16 is scaled.
         fused_softmax: Whether to keep HTP's own Softmax, one pass over the scores instead of five, which is less
             precise (see `DecomposeSoftmax`).
 
@@ -72,7 +73,7 @@ def legalize_float16(
     passes: list[Pass] = [
         FoldFp8(component.name),
         *structural_passes(component),
-        ScaleValues(samples),
+        ScaleValues(ranges or {}),
         ConvertFloat16(),
         InferShapes(),
     ]

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Feeds
 from passes.errors import PassError
-from passes.graph_windows import run_windows
-from passes.htp.exponents import NORMALISES, SATURATES, node_exponents
+from passes.htp.exponents import NORMALISES, SATURATES, Exponents, node_exponents
 from passes.htp.powers_of_two import CONSTANT_ELEMENTS, shift_output, times
 from passes.remark import Remark
 from passes.rewrite import Builder, input_at, is_op, modality_of, number, small_constant
-from passes.value_ranges import FLOATS, RangeWatcher, ValueRange, score_values
+from passes.value_ranges import FLOATS, ValueRange, score_values
 from passes.widen_values import LARGEST, RANGE_LIMIT
-
-WINDOW_BYTES = 128 << 20
-"""Bytes of intermediate values that one run returns."""
 
 _LIMITS = frozenset({"Clip", "Max", "Min", "Where"})
 """Where a constant beyond float16 does no harm when it is clamped."""
+
+
+_SATURATED = 16.0
+"""1 - tanh(16) and 1 - sigmoid(16) are below half a unit in float16's last place."""
 
 
 class Float16RangeError(PassError):
@@ -37,73 +36,72 @@ class ScaleValues(ir.passes.InPlacePass):
     the sum of squares, too: 32.7 dB for a norm of 375 (v79, onnxruntime-qnn 2.7.0), so that its input is scaled.
 
     Args:
-        samples: Inputs of the graph; without any, nothing is scaled.
+        ranges: From `observe_ranges` on the component the graph was made from. A value of another name is stored as
+            the operator leaves it.
 
     Attributes:
         remarks: One for each value that is stored scaled.
     """
 
-    def __init__(self, samples: Sequence[Feeds]) -> None:
+    def __init__(self, ranges: Mapping[str, ValueRange]) -> None:
         self.remarks: list[Remark] = []
-        self._samples = samples
+        self._ranges = ranges
         self._exponents: dict[ir.Value, int] = {}
         self._shifted: dict[tuple[ir.Value, int], ir.Value] = {}
-        self._ranges: dict[str, ValueRange] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Observes the graph and scales.
+        """Scales one graph.
 
         Raises:
             Float16RangeError: A graph input or output leaves float16, or an operator that powers of two do not go
                 through reads or writes a value that does.
         """
-        if not self._samples:
-            return ir.passes.PassResult(model, False)
         graph = model.graph
-        self._ranges = _observed(model, self._samples)
-        self._find_exponents(graph)
-        nodes = [node for node in graph if self._concerns(node)]
-        for node in nodes:
-            self._rewrite(graph, node)
-        return ir.passes.PassResult(model, bool(nodes))
+        for value in (*graph.inputs, *graph.outputs):
+            largest = self._largest(value)
+            if largest > LARGEST:
+                raise _out_of_range(value, largest, "a graph input or output")
+        self._scale_constants(graph)
+        scores, modified = score_values(graph), False
+        for node in tuple(graph):
+            wanted = [None if value in scores else self._wanted(value) for value in node.outputs]
+            if self._concerns(node, wanted):
+                self._rewrite(graph, node, wanted)
+                modified = True
+        return ir.passes.PassResult(model, modified)
 
-    def _find_exponents(self, graph: ir.Graph) -> None:
+    def _scale_constants(self, graph: ir.Graph) -> None:
         scores = score_values(graph)
-        for value in graph.inputs:
-            self._require(value, "a graph input")
-        for node in graph:
-            for value in node.outputs:
-                if value.is_graph_output():
-                    self._require(value, "a graph output")
-                elif value not in scores:
-                    self._set_exponent(value, self._largest(value), node)
-        for value in graph.initializers.values():
-            uses = [use.node for use in value.uses()]
-            selects = all(node.op_type in _LIMITS or scores.intersection(node.outputs) for node in uses)
-            array = None if selects or value.dtype not in FLOATS else small_constant(value, CONSTANT_ELEMENTS)
-            if array is not None and (largest := _finite_largest(array)) > LARGEST:
-                self._exponents[value] = _exponent(largest, RANGE_LIMIT)
+        for value in tuple(graph.initializers.values()):
+            uses = [
+                use
+                for use in value.uses()
+                if use.node.op_type not in _LIMITS and not scores.intersection(use.node.outputs)
+            ]
+            array = small_constant(value, CONSTANT_ELEMENTS) if uses and value.dtype in FLOATS else None
+            exponent = 0 if array is None else _exponent(_finite_largest(array), LARGEST)
+            for use in uses if exponent else ():
+                scaled = times(Builder(graph, use.node), value, -exponent)
+                self._exponents[scaled] = exponent
+                use.node.replace_input_with(use.idx, scaled)
 
-    def _set_exponent(self, value: ir.Value, largest: float, node: ir.Node) -> None:
-        exponent = _exponent(largest, RANGE_LIMIT)
-        if exponent:
-            self._exponents[value] = exponent
-            what, why = f"stored with a factor of 2^-{exponent}", f"{value.name} leaves the range of float16"
-            name, modality = node.name or node.op_type, modality_of(node)
-            self.remarks.append(Remark(type(self).__name__, name, modality, what, why, {"largest": largest}))
-
-    def _require(self, value: ir.Value, what: str) -> None:
-        largest = self._largest(value)
-        if largest > LARGEST:
-            raise _out_of_range(value, largest, what)
+    def _wanted(self, value: ir.Value) -> int | None:
+        """Returns the exponent that a value is to have; None where nothing is known of it."""
+        if value.is_graph_output():
+            return 0
+        found = self._ranges.get(value.name or "")
+        return None if found is None or value.dtype not in FLOATS else _exponent(found.largest, RANGE_LIMIT)
 
     def _largest(self, value: ir.Value) -> float:
         found = self._ranges.get(value.name or "")
         return 0.0 if found is None else found.largest
 
-    def _concerns(self, node: ir.Node) -> bool:
-        values = (*node.inputs, *node.outputs)
-        return any(value in self._exponents for value in values) or bool(self._inner(node))
+    def _concerns(self, node: ir.Node, wanted: Sequence[int | None]) -> bool:
+        return (
+            any(self._exponents.get(value, 0) for value in node.inputs if value is not None)
+            or any(wanted)
+            or bool(self._inner(node))
+        )
 
     def _inner(self, node: ir.Node) -> int:
         """Exponent that keeps what an operator rounds inside in float16."""
@@ -111,27 +109,47 @@ class ScaleValues(ir.passes.InPlacePass):
             return 0
         return _exponent(self._largest(node.outputs[0]), math.sqrt(RANGE_LIMIT))
 
-    def _rewrite(self, graph: ir.Graph, node: ir.Node) -> None:
+    def _rewrite(self, graph: ir.Graph, node: ir.Node, wanted: Sequence[int | None]) -> None:
         inputs = {
             index: self._exponents.get(value, 0)
             for index, value in enumerate(node.inputs)
             if value is not None and value.dtype in FLOATS
         }
-        wanted = [self._exponents.get(value, 0) for value in node.outputs]
-        found = node_exponents(node, inputs, max(self._inner(node), *wanted))
-        if found is None or any(out.dtype not in FLOATS for out in node.outputs if is_op(node, "Cast")):
-            values = [value for value in (*node.inputs, *node.outputs) if value in self._exponents]
-            raise _out_of_range(
-                values[0], self._largest(values[0]), f"an operand or result of {node.op_type}"
-            )
+        needed = max([self._inner(node), *(exponent or 0 for exponent in wanted)])
+        found = node_exponents(node, inputs, needed) or Exponents({i: -e for i, e in inputs.items()}, 0)
+        self._check(node, found)
         build = Builder(graph, node)
         for index, shift in found.shifts.items():
             self._shift_input(build, node, index, shift)
         self._adapt(build, node, inputs.get(0, 0), found.natural)
-        for value, exponent in zip(tuple(node.outputs), wanted, strict=True):
-            if value.dtype in FLOATS and exponent != found.natural:
-                scaled = shift_output(graph, node, value, exponent - found.natural)
-                self._exponents |= {scaled: exponent} if exponent else {}
+        for value, target in zip(tuple(node.outputs), wanted, strict=True):
+            if value.dtype in FLOATS:
+                exponent = found.natural if target is None else target
+                self._store(graph, node, value, found.natural, exponent)
+
+    def _check(self, node: ir.Node, found: Exponents) -> None:
+        """Refuses what does not fit where the operator reads or writes it."""
+        shifts = {} if is_op(node, *SATURATES) else found.shifts
+        operands = [
+            (value, shifts.get(index)) for index, value in enumerate(node.inputs) if value is not None
+        ]
+        stored = [
+            (value, self._exponents.get(value, 0) + shift) for value, shift in operands if shift is not None
+        ]
+        stored += [(value, found.natural) for value in node.outputs]
+        for value, exponent in stored:
+            if self._largest(value) * 2.0**-exponent > LARGEST:
+                raise _out_of_range(value, self._largest(value), f"an operand or result of {node.op_type}")
+
+    def _store(self, graph: ir.Graph, node: ir.Node, value: ir.Value, natural: int, exponent: int) -> None:
+        if exponent != natural:
+            value = shift_output(graph, node, value, exponent - natural)
+        if exponent:
+            self._exponents[value] = exponent
+            name, modality = node.name or node.op_type, modality_of(node)
+            what, why = f"stored with a factor of 2^-{exponent}", f"{value.name} leaves the range of float16"
+            numbers = {"largest": self._largest(value)}
+            self.remarks.append(Remark(type(self).__name__, name, modality, what, why, numbers))
 
     def _shift_input(self, build: Builder, node: ir.Node, index: int, shift: int) -> None:
         value = input_at(node, index)
@@ -152,25 +170,11 @@ class ScaleValues(ir.passes.InPlacePass):
         if is_op(node, *NORMALISES) and not is_op(node, "LpNormalization"):
             epsilon = number(node, "epsilon", 1e-5) * 2.0 ** (-2 * first)
             node.attributes["epsilon"] = ir.AttrFloat32("epsilon", epsilon)
-        offsets = {"Clip": (1, 2), "Conv": (2,), "ConvTranspose": (2,)}.get(node.op_type, ())
+        offsets = {"Clip": (1, 2), "Pad": (2,), "Conv": (2,), "ConvTranspose": (2,)}.get(node.op_type, ())
         for index in offsets:
             value = input_at(node, index)
             if value is not None and natural:
                 node.replace_input_with(index, times(build, value, -natural))
-
-
-_SATURATED = 16.0
-"""1 - tanh(16) and 1 - sigmoid(16) are below half a unit in float16's last place."""
-
-
-def _observed(model: ir.Model, samples: Sequence[Feeds]) -> dict[str, ValueRange]:
-    watcher = RangeWatcher(model.graph)
-    for number_, sample in enumerate(samples):
-        watcher.see(number_, sample)
-    for runs in run_windows(model, samples, WINDOW_BYTES):
-        for number_, values in enumerate(runs):
-            watcher.see(number_, values)
-    return watcher.ranges
 
 
 def _exponent(largest: float, limit: float) -> int:
