@@ -7,6 +7,7 @@ import math
 
 import onnx_ir as ir
 
+from passes.float16 import FLOATS
 from passes.rewrite import (
     COMPUTE_KEY,
     Builder,
@@ -17,8 +18,6 @@ from passes.rewrite import (
     scalar_constant,
     small_constant,
 )
-
-_FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 _COUNT_TOLERANCE = 1e-4
 """Relative; a reciprocal of the number of elements is rounded to the graph's type."""
@@ -58,7 +57,7 @@ class CenterVariance(Rewrite):
             return False
         x, result = first.source, node.outputs[0]
         extents = _extents(x)
-        if extents is None or x.dtype not in _FLOATS:
+        if extents is None or x.dtype not in FLOATS:
             return False
         kept = [1 if axis in first.axes else extent for axis, extent in enumerate(extents)]
         build, tags = Builder(graph, node), {COMPUTE_KEY: "float32"}

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.errors import PassError
+from passes.float16 import LARGEST
 from passes.float32_nodes import BETWEEN, TAGGED, WIDE, float32_nodes
 from passes.lazy_tensor import cast
 from passes.remark import Remark
@@ -18,8 +19,6 @@ _FLOATS = (*WIDE, ir.DataType.FLOAT16)
 _TYPED_BY_ATTRIBUTE = frozenset({"Constant", "ConstantOfShape", "EyeLike", "RandomNormal", "RandomUniform"})
 
 FLOAT32_SUFFIX = ".float32"
-
-_LARGEST = 65504.0
 
 _REMARKED_ELEMENTS = 1 << 16
 
@@ -92,7 +91,7 @@ class ConvertFloat16(ir.passes.InPlacePass):
             return
         magnitudes = np.abs(np.asarray(tensor.numpy(), np.float32))
         largest = float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
-        if largest > _LARGEST:
+        if largest > LARGEST:
             self._remark(name, "", "clamped to ±65504", "beyond the range of float16", {"largest": largest})
 
     def _remark(

@@ -10,20 +10,15 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.program import Array, Feeds
+from passes.float16 import FLOATS
 from passes.graph_windows import run_windows
-from passes.rewrite import input_at, integer, is_op
-
-FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+from passes.masked_values import score_values
+from passes.rewrite import is_op
 
 WINDOW_BYTES = 128 << 20
 """Bytes of intermediate values that one run returns."""
 
 SUMS = ("Add", "Sub")
-
-_TO_SCORES = frozenset(
-    {"Add", "Cast", "Concat", "Expand", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Where"}
-)
-"""Operators through which masks reach a Softmax with their last axis in place."""
 
 
 @dataclasses.dataclass
@@ -119,26 +114,6 @@ def observe_ranges(model: ir.Model, samples: Sequence[Feeds]) -> dict[str, Value
         for number, values in enumerate(runs):
             watcher.see(number, values)
     return watcher.ranges
-
-
-def score_values(graph: ir.Graph) -> set[ir.Value]:
-    """Returns the values that nothing but a Softmax over the last axis reads, directly or behind a mask's Add."""
-    found: set[ir.Value] = set()
-    for node in reversed(graph):
-        for value in node.inputs:
-            if value is not None and value not in found and not value.is_graph_output():
-                uses = tuple(value.uses())
-                if uses and all(_is_score(use.node, found) for use in uses):
-                    found.add(value)
-    return found
-
-
-def _is_score(node: ir.Node, scores: set[ir.Value]) -> bool:
-    if is_op(node, "Softmax"):
-        x = input_at(node, 0)
-        rank = None if x is None or x.shape is None else len(x.shape)
-        return integer(node, "axis", -1) in (-1, -1 if rank is None else rank - 1)
-    return is_op(node, *_TO_SCORES) and node.outputs[0] in scores
 
 
 def _values(graph: ir.Graph) -> list[ir.Value]:

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
+from passes.float16 import FLOATS, LARGEST, SMALLEST_NORMAL
+from passes.masked_values import score_values
 from passes.precision import weight_of
 from passes.remark import Remark
 from passes.rewrite import COMPUTE_KEY, is_op, modality_of, small_constant
-from passes.value_ranges import FLOATS, SUMS, ValueRange, score_values
-
-LARGEST = 65504.0
-"""Largest finite float16 number."""
+from passes.value_ranges import SUMS, ValueRange
 
 RANGE_LIMIT = LARGEST / 4
 """Values seen beyond it are kept wide: samples are few, and other inputs may well be four times as large."""
@@ -21,8 +20,6 @@ RANGE_LIMIT = LARGEST / 4
 CANCELLATION_LIMIT = 16.0
 """Times an operand's row may be larger than that of its sum: rounding an operand to the 11 bits of float16 leaves 66 dB
 at least, of which a ratio of 16 takes 24; 42 dB are a little less than what a float16 graph is held to as a whole."""
-
-_SMALLEST_NORMAL = 2.0**-14
 
 _CONSTANT_ELEMENTS = 1 << 16
 
@@ -102,7 +99,7 @@ def _decisions(graph: ir.Graph, ranges: Mapping[str, ValueRange]) -> Iterator[tu
 
 
 def _leaves(found: ValueRange) -> bool:
-    return found.largest > RANGE_LIMIT or 0.0 < found.largest < _SMALLEST_NORMAL
+    return found.largest > RANGE_LIMIT or 0.0 < found.largest < SMALLEST_NORMAL
 
 
 def _around(value: ir.Value, largest: float) -> Iterator[tuple[ir.Node, Remark]]:

@@ -9,8 +9,10 @@ import onnx_ir as ir
 
 from exporter.program import Component, Role
 from passes.errors import PassError
+from passes.float16 import LARGEST
+from passes.masked_values import masked_values
 from passes.value_ranges import RangeWatcher, ValueRange
-from passes.widen_values import LARGEST, is_narrow, wide_boundaries, wide_weights
+from passes.widen_values import is_narrow, wide_boundaries, wide_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Widening:
         Raises:
             PassError: Something that leaves float16 goes from one component to another, or to the program's loop.
         """
-        found = wide_boundaries(component.model.graph, self.ranges)
+        graph = component.model.graph
+        found = wide_boundaries(graph, self.ranges)
         if component.role is Role.MODEL:
             return frozenset(found)
+        masked = {value.name for value in masked_values(graph)}
         for name, largest in found.items():
-            if largest > LARGEST:
+            if largest > LARGEST and name not in masked:
                 raise PassError(
                     "what a component hands on leaves the range of float16",
                     where=f"component {component.name}, {name}",

@@ -9,12 +9,14 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.errors import PassError
+from passes.float16 import FLOATS, LARGEST
 from passes.htp.exponents import NORMALISES, SATURATES, Exponents, node_exponents
 from passes.htp.powers_of_two import CONSTANT_ELEMENTS, shift_output, times
+from passes.masked_values import masked_values, score_values
 from passes.remark import Remark
 from passes.rewrite import Builder, input_at, is_op, modality_of, number, small_constant
-from passes.value_ranges import FLOATS, ValueRange, score_values
-from passes.widen_values import LARGEST, RANGE_LIMIT
+from passes.value_ranges import ValueRange
+from passes.widen_values import RANGE_LIMIT
 
 _LIMITS = frozenset({"Clip", "Max", "Min", "Where"})
 """Where a constant beyond float16 does no harm when it is clamped."""
@@ -35,6 +37,8 @@ class ScaleValues(ir.passes.InPlacePass):
     residual stream beyond 65504 goes scaled from layer to layer: normalisations do not see the factor. ReduceL2 rounds
     the sum of squares, too: 32.7 dB for a norm of 375 (v79, onnxruntime-qnn 2.7.0), so that its input is scaled.
 
+    Scores and what masks reach stay as they are: their large negative elements stand for minus infinity.
+
     Args:
         ranges: From `observe_ranges` on the component the graph was made from. A value of another name is stored as
             the operator leaves it.
@@ -46,6 +50,7 @@ class ScaleValues(ir.passes.InPlacePass):
     def __init__(self, ranges: Mapping[str, ValueRange]) -> None:
         self.remarks: list[Remark] = []
         self._ranges = ranges
+        self._clamped: set[ir.Value] = set()
         self._exponents: dict[ir.Value, int] = {}
         self._shifted: dict[tuple[ir.Value, int], ir.Value] = {}
 
@@ -56,27 +61,26 @@ class ScaleValues(ir.passes.InPlacePass):
             Float16RangeError: A graph input or output leaves float16, or an operator that powers of two do not go
                 through reads or writes a value that does.
         """
-        graph = model.graph
+        graph, modified = model.graph, False
+        self._clamped = score_values(graph) | masked_values(graph)
         for value in (*graph.inputs, *graph.outputs):
             largest = self._largest(value)
-            if largest > LARGEST:
+            if largest > LARGEST and value not in self._clamped:
                 raise _out_of_range(value, largest, "a graph input or output")
         self._scale_constants(graph)
-        scores, modified = score_values(graph), False
         for node in tuple(graph):
-            wanted = [None if value in scores else self._wanted(value) for value in node.outputs]
+            wanted = [self._wanted(value) for value in node.outputs]
             if self._concerns(node, wanted):
                 self._rewrite(graph, node, wanted)
                 modified = True
         return ir.passes.PassResult(model, modified)
 
     def _scale_constants(self, graph: ir.Graph) -> None:
-        scores = score_values(graph)
         for value in tuple(graph.initializers.values()):
             uses = [
                 use
                 for use in value.uses()
-                if use.node.op_type not in _LIMITS and not scores.intersection(use.node.outputs)
+                if use.node.op_type not in _LIMITS and not self._clamped.intersection(use.node.outputs)
             ]
             array = small_constant(value, CONSTANT_ELEMENTS) if uses and value.dtype in FLOATS else None
             exponent = 0 if array is None else _exponent(_finite_largest(array), LARGEST)
@@ -90,7 +94,9 @@ class ScaleValues(ir.passes.InPlacePass):
         if value.is_graph_output():
             return 0
         found = self._ranges.get(value.name or "")
-        return None if found is None or value.dtype not in FLOATS else _exponent(found.largest, RANGE_LIMIT)
+        if found is None or value.dtype not in FLOATS or value in self._clamped:
+            return None
+        return _exponent(found.largest, RANGE_LIMIT)
 
     def _largest(self, value: ir.Value) -> float:
         found = self._ranges.get(value.name or "")
@@ -138,7 +144,7 @@ class ScaleValues(ir.passes.InPlacePass):
         ]
         stored += [(value, found.natural) for value in node.outputs]
         for value, exponent in stored:
-            if self._largest(value) * 2.0**-exponent > LARGEST:
+            if value not in self._clamped and self._largest(value) * 2.0**-exponent > LARGEST:
                 raise _out_of_range(value, self._largest(value), f"an operand or result of {node.op_type}")
 
     def _store(self, graph: ir.Graph, node: ir.Node, value: ir.Value, natural: int, exponent: int) -> None:

@@ -129,10 +129,19 @@ def test_what_cannot_be_scaled_is_refused(last, model_from):
         ScaleValues(ranges)(model)
 
 
-def test_masks_and_limits_are_no_reason(model_from):
-    text = """g (float[2,4] x) => (float[2,4] y) <float top = {3e38}, float[4] m = {0, 0, 0, -3e38}> {
-      c = Clip(x, , top)  s = Add(c, m)  y = Softmax<axis=-1>(s)
-    }"""
+@pytest.mark.parametrize(
+    "end",
+    [
+        "y = Softmax<axis=-1>(s)",
+        "t = ReduceMax(s, axes)  d = Sub(s, t)  e = Exp(d)  z = ReduceSum(e, axes)  y = Div(e, z)",
+        "y = Transpose<perm=[0,1]>(s)",
+    ],
+)
+def test_masks_and_limits_are_no_reason(end, model_from):
+    text = f"""g (float[2,4] x) => (float[2,4] y)
+    <float top = {{3e38}}, float[4] m = {{0, 0, 0, -3e38}}, int64[1] axes = {{-1}}> {{
+      c = Clip(x, , top)  s = Add(c, m)  {end}
+    }}"""
     model = model_from(text)
     InferShapes()(model)
     assert not ScaleValues(observe_ranges(model, [rows((2, 4), 1)]))(model).modified
