@@ -63,8 +63,9 @@ def _is_score(node: ir.Node, index: int, scores: set[ir.Value]) -> bool:
 
 
 def _is_mask(value: ir.Value) -> bool:
-    if value.dtype not in FLOATS:
-        return False
+    readers = (*_CARRIES, "Mul", "Sub")
+    if value.dtype not in FLOATS or not any(is_op(use.node, *readers) for use in value.uses()):
+        return False  # weights of layers are not read
     array = small_constant(value, _MASK_ELEMENTS)
     if array is None or not array.size:
         return False

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from exporter.program import Array, Feeds
-from passes.float16 import FLOATS
+from passes.float16 import FLOATS, largest_finite
 from passes.graph_windows import run_windows
 from passes.masked_values import score_values
 from passes.rewrite import is_op
@@ -124,8 +124,7 @@ def _largest(array: Array, of_rows: bool) -> float:
     values = np.asarray(array, np.float32)
     if of_rows and values.ndim and values.size:
         values = values.max(axis=-1)
-    magnitudes = np.abs(values)
-    return float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
+    return largest_finite(values)
 
 
 def _row_norms(array: Array) -> npt.NDArray[np.float64]:

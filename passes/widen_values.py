@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import onnx_ir as ir
 
-from passes.float16 import FLOATS, LARGEST, SMALLEST_NORMAL
+from passes.float16 import FLOATS, LARGEST, SMALLEST_NORMAL, largest_finite
 from passes.masked_values import score_values
 from passes.precision import weight_of
 from passes.remark import Remark
@@ -141,8 +140,7 @@ def _beside_constants(graph: ir.Graph) -> Iterator[tuple[ir.Node, Remark]]:
         array = small_constant(value, _CONSTANT_ELEMENTS) if nodes else None
         if array is None:
             continue
-        magnitudes = np.abs(np.asarray(array, np.float32))
-        largest = float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
+        largest = largest_finite(array)
         if largest > LARGEST:
             for node in nodes:
                 yield node, _remark(node, f"the constant {value.name} leaves float16", {"largest": largest})

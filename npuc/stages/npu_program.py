@@ -27,8 +27,8 @@ from npuc.stages.prepared import Prepared
 from npuc.stages.remarks import write_remarks
 from npuc.stages.scheme import Choice
 from npuc.weights_file import large_initializers, write_weights
+from passes.htp.errors import Float16RangeError
 from passes.htp.pipeline import legalize_float16
-from passes.htp.scale_values import Float16RangeError
 from passes.integer.choose_scheme import choose_scheme, measure_scheme
 from passes.integer.encoding_plan import LEAST_SQNR
 from passes.integer.quantise_for_vector_units import quantise_for_vector_units

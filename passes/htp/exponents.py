@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import onnx_ir as ir
@@ -92,6 +93,11 @@ class Exponents:
 
     shifts: Mapping[int, int]
     natural: int
+
+
+def exponent_of(largest: float, limit: float) -> int:
+    """Returns the least exponent, 0 or more, with which a magnitude is within a limit."""
+    return max(0, math.ceil(math.log2(largest / limit))) if largest > 0 else 0
 
 
 def node_exponents(node: ir.Node, inputs: Mapping[int, int], needed: int) -> Exponents | None:

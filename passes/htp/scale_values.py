@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import onnx_ir as ir
 
-from passes.errors import PassError
-from passes.float16 import FLOATS, LARGEST
-from passes.htp.exponents import NORMALISES, SATURATES, Exponents, node_exponents
+from passes.float16 import FLOATS, LARGEST, largest_finite
+from passes.htp.errors import Float16RangeError
+from passes.htp.exponents import NORMALISES, SATURATES, Exponents, exponent_of, node_exponents
 from passes.htp.powers_of_two import CONSTANT_ELEMENTS, shift_output, times
 from passes.masked_values import masked_values, score_values
 from passes.remark import Remark
@@ -21,13 +20,8 @@ from passes.widen_values import RANGE_LIMIT
 _LIMITS = frozenset({"Clip", "Max", "Min", "Where"})
 """Where a constant beyond float16 does no harm when it is clamped."""
 
-
 _SATURATED = 16.0
 """1 - tanh(16) and 1 - sigmoid(16) are below half a unit in float16's last place."""
-
-
-class Float16RangeError(PassError):
-    """A graph has values that float16 does not hold in any form."""
 
 
 class ScaleValues(ir.passes.InPlacePass):
@@ -66,7 +60,7 @@ class ScaleValues(ir.passes.InPlacePass):
         for value in (*graph.inputs, *graph.outputs):
             largest = self._largest(value)
             if largest > LARGEST and value not in self._clamped:
-                raise _out_of_range(value, largest, "a graph input or output")
+                raise Float16RangeError.of(value, largest, "a graph input or output")
         self._scale_constants(graph)
         for node in tuple(graph):
             wanted = [self._wanted(value) for value in node.outputs]
@@ -83,7 +77,7 @@ class ScaleValues(ir.passes.InPlacePass):
                 if use.node.op_type not in _LIMITS and not self._clamped.intersection(use.node.outputs)
             ]
             array = small_constant(value, CONSTANT_ELEMENTS) if uses and value.dtype in FLOATS else None
-            exponent = 0 if array is None else _exponent(_finite_largest(array), LARGEST)
+            exponent = 0 if array is None else exponent_of(largest_finite(array), LARGEST)
             for use in uses if exponent else ():
                 scaled = times(Builder(graph, use.node), value, -exponent)
                 self._exponents[scaled] = exponent
@@ -96,7 +90,7 @@ class ScaleValues(ir.passes.InPlacePass):
         found = self._ranges.get(value.name or "")
         if found is None or value.dtype not in FLOATS or value in self._clamped:
             return None
-        return _exponent(found.largest, RANGE_LIMIT)
+        return exponent_of(found.largest, RANGE_LIMIT)
 
     def _largest(self, value: ir.Value) -> float:
         found = self._ranges.get(value.name or "")
@@ -113,7 +107,7 @@ class ScaleValues(ir.passes.InPlacePass):
         """Exponent that keeps what an operator rounds inside in float16."""
         if not is_op(node, "ReduceL2"):
             return 0
-        return _exponent(self._largest(node.outputs[0]), math.sqrt(RANGE_LIMIT))
+        return exponent_of(self._largest(node.outputs[0]), math.sqrt(RANGE_LIMIT))
 
     def _rewrite(self, graph: ir.Graph, node: ir.Node, wanted: Sequence[int | None]) -> None:
         inputs = {
@@ -145,7 +139,9 @@ class ScaleValues(ir.passes.InPlacePass):
         stored += [(value, found.natural) for value in node.outputs]
         for value, exponent in stored:
             if value not in self._clamped and self._largest(value) * 2.0**-exponent > LARGEST:
-                raise _out_of_range(value, self._largest(value), f"an operand or result of {node.op_type}")
+                raise Float16RangeError.of(
+                    value, self._largest(value), f"an operand or result of {node.op_type}"
+                )
 
     def _store(self, graph: ir.Graph, node: ir.Node, value: ir.Value, natural: int, exponent: int) -> None:
         if exponent != natural:
@@ -181,21 +177,3 @@ class ScaleValues(ir.passes.InPlacePass):
             value = input_at(node, index)
             if value is not None and natural:
                 node.replace_input_with(index, times(build, value, -natural))
-
-
-def _exponent(largest: float, limit: float) -> int:
-    return max(0, math.ceil(math.log2(largest / limit))) if largest > 0 else 0
-
-
-def _finite_largest(array: np.typing.NDArray[np.generic]) -> float:
-    magnitudes = np.abs(np.asarray(array, np.float32))
-    return float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
-
-
-def _out_of_range(value: ir.Value, largest: float, what: str) -> Float16RangeError:
-    return Float16RangeError(
-        "float16 does not hold a value, and it cannot be scaled",
-        where=value.name or "",
-        received=f"{largest:g} in {what}",
-        remedy="use --npu auto, which takes another number format for such a component, or --npu a16w8, or --npu cpu",
-    )

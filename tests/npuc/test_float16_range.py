@@ -13,8 +13,9 @@ from npuc.artifact import MODEL_FOLDER
 from npuc.recipe import Recipe
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds
-from passes.htp.scale_values import Float16RangeError
+from passes.htp.errors import Float16RangeError
 from targets.agreement import signal_to_noise
+from tests.fake_tool import install_fake_tool
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")
 
@@ -29,6 +30,12 @@ LEAST = 45.0
 def _cache(monkeypatch, tmp_path, request):
     if "tool" not in request.fixturenames:
         monkeypatch.setenv("NPUC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """Something in the place of the vendor's tool."""
+    install_fake_tool(monkeypatch, tmp_path / "cache")
 
 
 def _save(path, nodes, constants, shapes):
@@ -139,7 +146,7 @@ def test_htp_is_right_in_float16(name, tool, temporary_folder, tmp_path):
     assert min(_ratios(artifact, path)) >= LEAST
 
 
-def test_htp_takes_another_scheme_for_what_float16_does_not_hold(tool, temporary_folder, tmp_path):
+def test_htp_takes_another_scheme_for_what_float16_does_not_hold(stand_in, temporary_folder, tmp_path):
     path = MODELS["stream that comes out"](tmp_path)
     artifact = npuc.compile(path, device="galaxy-s25", out=tmp_path / "out", recipe=FLOAT16, npu="auto")
     record = artifact.manifest.components[0].npu
@@ -147,7 +154,7 @@ def test_htp_takes_another_scheme_for_what_float16_does_not_hold(tool, temporary
     assert min(_ratios(artifact, path)) > 30  # 8 bits of weights
 
 
-def test_what_float16_does_not_hold_is_refused_where_it_was_asked_for(tool, temporary_folder, tmp_path):
+def test_what_float16_does_not_hold_is_refused_where_it_was_asked_for(stand_in, temporary_folder, tmp_path):
     path = MODELS["stream that comes out"](tmp_path)
     with pytest.raises(Float16RangeError, match="--npu auto"):
         npuc.compile(path, device="galaxy-s25", out=tmp_path / "out", recipe=FLOAT16, npu="float16")

@@ -26,11 +26,11 @@ def test_scores_are_what_only_a_softmax_reads(model_from):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ("a = Add(x, m)  b = Transpose(a)  y = Neg(b)", {"m", "a", "b"}),
-        ("a = Where(k, x, m)  y = Sub(a, x)", {"m", "a", "y"}),
-        ("a = Sub(x, m)  y = Neg(a)", {"m"}),
-        ("a = Mul(x, s)  b = Add(a, x)  y = Neg(b)", {"m", "s", "a", "b"}),
-        ("a = Mul(x, m)  y = Neg(a)", {"m"}),
+        ("a = Add(x, m)  b = Transpose(a)  y = Neg(b)", {"a", "b"}),
+        ("a = Where(k, x, m)  y = Sub(a, x)", {"a", "y"}),
+        ("a = Sub(x, m)  y = Neg(a)", set()),
+        ("a = Mul(x, s)  b = Add(a, x)  y = Neg(b)", {"a", "b"}),
+        ("a = Mul(x, m)  y = Neg(a)", set()),
     ],
 )
 def test_masks_reach_what_they_are_added_to(body, expected, model_from):
@@ -38,7 +38,7 @@ def test_masks_reach_what_they_are_added_to(body, expected, model_from):
       <float s = {{-1000000000.0}}> {{ {body} }}"""
     model = model_from(text, {"m": np.where(np.tri(2, 4) > 0, 0, -3e38).astype(np.float32)})
     InferShapes()(model)
-    assert names(masked_values(model.graph)) | {"s"} == expected | {"s"}
+    assert names(masked_values(model.graph)) - {"m", "s"} == expected
 
 
 @pytest.mark.parametrize("value", [-1e4, 1e9])

@@ -1,11 +1,17 @@
 import numpy as np
+import pytest
 
 from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Modality
+from passes.calibration.calibrate import calibrate, calibration_method
 from passes.convert_float16 import ConvertFloat16
 from passes.infer_shapes import InferShapes
+from passes.pipeline import normalize, quantize
+from passes.precision import Format, PrecisionPolicy
 from passes.rewrite import COMPUTE_KEY
 from passes.value_ranges import ValueRange, observe_ranges
 from passes.widen_values import WidenValues, wide_boundaries, wide_weights
+from passes.widening import Widening
 from targets.agreement import signal_to_noise
 
 CHAIN = """g (float[2,4] x) => (float[2,4] y) <float c = {0.001}> {
@@ -131,3 +137,23 @@ def test_inputs_and_outputs_beyond_float16_stay_float32(model_from):
 def test_a_graph_that_is_float16_already_is_left_alone(model_from):
     model = model_from("g (float16[3] x) => (float16[3] y) { y = Neg(x) }")
     assert not WidenValues({"y": ValueRange(1e5)})(model).modified
+
+
+@pytest.mark.parametrize("format_", [Format.E4M3, Format.E5M2])
+def test_fp8_layers_on_a_stream_beyond_float16(format_, model_from, component_of):
+    rng = np.random.default_rng(1)
+    weights = {name: rng.standard_normal((8, 8)).astype(np.float32) for name in "wv"} | {
+        "g": np.ones(8, "f4")
+    }
+    weights["w"][:, 3] *= 9e4
+    feeds = samples((3, 8), 1)
+    component = component_of(model_from(STREAM, weights))
+    InferShapes()(component.model)
+    ranges = observe_ranges(component.model, feeds)
+    policy = PrecisionPolicy(by_modality=dict.fromkeys(Modality, format_))
+    normalize(component, names=("tag_modality",))
+    scales = calibrate(component.model, feeds, policy, calibration_method("absmax"))
+    quantize(component, policy, scales, widening=Widening(ranges))
+    expected = OnnxExecutor(model_from(STREAM, weights))(feeds[0])["y"]
+    received = OnnxExecutor(component.model)({"x": feeds[0]["x"].astype(np.float16)})["y"]
+    assert signal_to_noise(expected, received) > (25 if format_ is Format.E4M3 else 20)

@@ -4,8 +4,9 @@ import pytest
 
 from exporter.onnx_executor import OnnxExecutor
 from passes.convert_float16 import ConvertFloat16
+from passes.htp.errors import Float16RangeError
 from passes.htp.pipeline import legalize_float16
-from passes.htp.scale_values import Float16RangeError, ScaleValues
+from passes.htp.scale_values import ScaleValues
 from passes.infer_shapes import InferShapes
 from passes.value_ranges import ValueRange, observe_ranges
 from targets.agreement import signal_to_noise
