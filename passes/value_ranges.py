@@ -29,10 +29,17 @@ class ValueRange:
         largest: Largest finite magnitude. Of scores and masks: the largest magnitude among the maxima of their rows,
             as a softmax gives 0 for what is far below the maximum, however far.
         cancelling: Of sums: how many times larger an operand's row (last axis) was than the result's, by their norms.
+        edge: The largest magnitude on inputs at the edge, which have to stay finite, not precise.
     """
 
     largest: float = 0.0
     cancelling: float = 0.0
+    edge: float = 0.0
+
+    @property
+    def top(self) -> float:
+        """The largest magnitude on any input."""
+        return max(self.largest, self.edge)
 
 
 class RangeWatcher:
@@ -114,6 +121,23 @@ def observe_ranges(model: ir.Model, samples: Sequence[Feeds]) -> dict[str, Value
         for number, values in enumerate(runs):
             watcher.see(number, values)
     return watcher.ranges
+
+
+def add_edges(ranges: Mapping[str, ValueRange], model: ir.Model, edges: Sequence[Feeds]) -> None:
+    """Runs a graph on inputs at the edge, and adds the largest magnitudes to ranges of the same graph.
+
+    Args:
+        ranges: Are changed.
+        model: With static shapes; stays as it is.
+        edges: Inputs of each run; one on which the graph itself fails, such as an index that is none, does not count.
+    """
+    for edge in edges:
+        try:
+            seen = observe_ranges(model, [edge])
+        except Exception:  # ONNX Runtime has an exception class for each of its status codes  # noqa: S112
+            continue
+        for name, found in seen.items():
+            ranges[name].edge = max(ranges[name].edge, found.largest)
 
 
 def _values(graph: ir.Graph) -> list[ir.Value]:

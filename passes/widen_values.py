@@ -82,14 +82,14 @@ def wide_weights(graph: ir.Graph, ranges: Mapping[str, ValueRange]) -> frozenset
 def wide_boundaries(graph: ir.Graph, ranges: Mapping[str, ValueRange]) -> dict[str, float]:
     """Returns the graph inputs and outputs that float16 does not hold, with the largest magnitude seen."""
     names = [value.name or "" for value in (*graph.inputs, *graph.outputs)]
-    return {name: ranges[name].largest for name in names if name in ranges and _leaves(ranges[name])}
+    return {name: ranges[name].top for name in names if name in ranges and _leaves(ranges[name])}
 
 
 def _decisions(graph: ir.Graph, ranges: Mapping[str, ValueRange]) -> Iterator[tuple[ir.Node, Remark]]:
     for value in (*graph.inputs, *(value for node in graph for value in node.outputs)):
         found = ranges.get(value.name or "")
         if found is not None and _leaves(found):
-            yield from _around(value, found.largest)
+            yield from _around(value, found)
     for node in graph:
         found = ranges.get(node.outputs[0].name or "") if is_op(node, *SUMS) else None
         if found is not None and found.cancelling > CANCELLATION_LIMIT:
@@ -98,19 +98,19 @@ def _decisions(graph: ir.Graph, ranges: Mapping[str, ValueRange]) -> Iterator[tu
 
 
 def _leaves(found: ValueRange) -> bool:
-    return found.largest > RANGE_LIMIT or 0.0 < found.largest < SMALLEST_NORMAL
+    return found.top > RANGE_LIMIT or 0.0 < found.largest < SMALLEST_NORMAL
 
 
-def _around(value: ir.Value, largest: float) -> Iterator[tuple[ir.Node, Remark]]:
+def _around(value: ir.Value, found: ValueRange) -> Iterator[tuple[ir.Node, Remark]]:
     """Yields what makes and what reads a value."""
-    if largest > RANGE_LIMIT:
+    if found.top > RANGE_LIMIT:
         why = f"{value.name} leaves the range of float16, a quarter of it being left to other inputs"
     else:
         why = f"{value.name} is below the normal numbers of float16"
     producer = value.producer()
     nodes = dict.fromkeys([*([] if producer is None else [producer]), *(use.node for use in value.uses())])
     for node in nodes:
-        yield node, _remark(node, why, {"largest": largest})
+        yield node, _remark(node, why, {"largest": found.top})
 
 
 def _behind(total: ir.Node, ratio: float) -> Iterator[tuple[ir.Node, Remark]]:

@@ -12,6 +12,7 @@ from npuc.dump_ir import IrDump
 from npuc.manifest import FormatError, LayerRecord
 from npuc.progress import Advance
 from npuc.recipe import Recipe
+from npuc.segments import cast_feeds
 from passes.auto_precision import auto_remarks, choose_formats
 from passes.calibration.calibrate import calibration_method, choose_scales
 from passes.insert_fp8_qdq import quantised_inputs
@@ -21,7 +22,7 @@ from passes.pipeline import quantize
 from passes.precision import Format, Override, PrecisionPolicy, weight_of
 from passes.remark import Remark
 from passes.rewrite import modality_of
-from passes.value_ranges import RangeWatcher
+from passes.value_ranges import RangeWatcher, add_edges
 from passes.widening import watcher_of, widenings
 
 
@@ -75,7 +76,9 @@ def quantize_program(
     for name, component in plain.items():
         watcher = watcher_of(component) if policy.base is Format.FLOAT16 and feeds[name] else None
         statistics[name] = observe_layers(component.model, feeds[name], policy, watcher)
-        watchers |= {} if watcher is None else {name: watcher}
+        if watcher is not None:
+            watchers[name] = watcher
+            add_edges(watcher.ranges, component.model, _edges(program, component))
         errors += measure_layers(component.model, statistics[name], policy, method)
         advance(1, 0)
     wide = widenings(plain, watchers)
@@ -94,6 +97,13 @@ def quantize_program(
         remarks[name] = quantize(component, policy, scales, dump.observer(name), wide.get(name))
         advance(1, 0)
     return Quantized(layers, _format_errors(errors), remarks)
+
+
+def _edges(program: Program, component: Component) -> list[Feeds]:
+    """Returns inputs at the edge that have to stay finite; programs of several components have none."""
+    if len(program.components) > 1:
+        return []
+    return [cast_feeds(edge.request.tensors, component.inputs) for edge in program.edges if edge.usual]
 
 
 def _layer_records(component: Component, policy: PrecisionPolicy) -> tuple[LayerRecord, ...]:

@@ -90,11 +90,11 @@ class ScaleValues(ir.passes.InPlacePass):
         found = self._ranges.get(value.name or "")
         if found is None or value.dtype not in FLOATS or value in self._clamped:
             return None
-        return exponent_of(found.largest, RANGE_LIMIT)
+        return exponent_of(found.top, RANGE_LIMIT)
 
     def _largest(self, value: ir.Value) -> float:
         found = self._ranges.get(value.name or "")
-        return 0.0 if found is None else found.largest
+        return 0.0 if found is None else found.top
 
     def _concerns(self, node: ir.Node, wanted: Sequence[int | None]) -> bool:
         return (
