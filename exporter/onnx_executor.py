@@ -71,7 +71,16 @@ def plain_session(path: Path, threads: int = 2) -> onnxruntime.InferenceSession:
     """
     options = _plain_options(threads)
     options.add_session_config_entry(_EXTERNAL_FOLDER, str(path.parent.absolute()))
+    if sum(tensor.nbytes for tensor in _tensors(ir.load(path))) >= MAPPED_BYTES:
+        _keep_weights_in_file(options)
     return onnxruntime.InferenceSession(path.read_bytes(), options, providers=_PROVIDERS)
+
+
+def _keep_weights_in_file(options: onnxruntime.SessionOptions) -> None:
+    options.add_session_config_entry(_DISABLE_PREPACKING, "1")
+    # weights widened for one product are given back after it: the arena keeps them, the pattern adds them up
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
 
 
 def _plain_options(threads: int) -> onnxruntime.SessionOptions:
@@ -115,10 +124,7 @@ def _open_graph(
     put_constants_first(model)
     options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.absolute()))
     if sum(tensor.nbytes for tensor in _tensors(model)) >= MAPPED_BYTES:
-        options.add_session_config_entry(_DISABLE_PREPACKING, "1")
-        # weights widened for one product are given back after it: the arena keeps them, the pattern adds them up
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
+        _keep_weights_in_file(options)
     graph = ir.to_proto(model).SerializeToString()
     return onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS)
 

@@ -6,23 +6,23 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Array, Component
+from exporter.program import Component
+from npuc.compare.difference import Difference, differences
 from npuc.compare.first_wrong_pass import Rewriting, first_wrong_pass
 from npuc.compare.records import RewriteRecord
-from npuc.compare.rounding_noise import own_error
+from npuc.compare.rounding_noise import own_differences
 from npuc.compare.samples import Answered
 from npuc.errors import AgreementError
-from targets.agreement import AGREEMENT_BOUNDS, relative_error
+from targets.agreement import AGREEMENT_BOUNDS
 
 OWN_MARGIN = 4.0
 """A rewritten graph may round at more places than the captured one has values."""
 
 WIDEST = 1e-2
-"""No ordinary sample may differ by more, however much the original moves by itself."""
+"""No ordinary sample may differ by more, however much the model moves by itself."""
 
 _OWN = "the model moves as far by itself when its values change in their last place"
 _HALF = "the source computes in float16"
@@ -49,39 +49,48 @@ def judge_rewrites(job: RewriteJob) -> tuple[RewriteRecord, list[Answered]]:
     """Compares a rewritten component with the original.
 
     Returns:
-        What was measured, and the samples that count: one at the edge on which the original itself is undecided,
-        as between equal entries, tells nothing of a rewrite or of a precision.
+        What was measured, and the samples that count: one at the edge on which the model itself is undecided, as
+        between equal entries, tells nothing of a rewrite or of a precision.
 
     Raises:
         AgreementError: They differ; names the first pass and node that changed the result.
     """
-    usual, reason = _usual_bound(job)
-    largest, bound, counted = 0.0, usual, []
+    bound, reason = _usual_bound(job)
+    scales = _ordinary_scales(job.answered)
     executor = OnnxExecutor(job.component.model)
+    largest, widest, counted = 0.0, bound, []
     for row in job.answered:
-        error = largest_error(row.outputs, executor(row.sample.feeds))
-        if error > usual:
-            own = OWN_MARGIN * own_error(job.rewriting.captured, row.sample.feeds, largest_error)
-            if row.sample.edge and error <= own:
+        found = differences(row.outputs, executor(row.sample.feeds))
+        error = max((each.relative() for each in found.values()), default=0.0)
+        if error > bound:
+            if not _moves_as_far(job, row, found, bound):
+                raise _wrong_rewrite(job, row, error, bound)
+            if row.sample.edge:
                 continue
-            if error > min(own, WIDEST):
-                raise _wrong_rewrite(job, row, error, usual)
-            bound, reason = max(bound, min(own, WIDEST)), _OWN
+            error = max(each.relative(scales[name]) for name, each in found.items())
+            if error > WIDEST:
+                raise _wrong_rewrite(job, row, error, WIDEST)
+            widest, reason = WIDEST, _OWN
         largest = max(largest, error)
         counted.append(row)
-    record = RewriteRecord(samples=len(counted), max_relative_error=largest, bound=bound, reason=reason)
+    record = RewriteRecord(samples=len(counted), max_relative_error=largest, bound=widest, reason=reason)
     return record, counted
 
 
-def largest_error(expected: Mapping[str, Array], actual: Mapping[str, Array]) -> float:
-    """Returns the largest relative error of all outputs; infinity where an integer, a bool or a NaN differs."""
-    return max((_error(value, actual[name]) for name, value in expected.items()), default=0.0)
+def _moves_as_far(job: RewriteJob, row: Answered, found: Mapping[str, Difference], bound: float) -> bool:
+    """Tells whether the captured graph is as far from itself where the rewritten one is beyond the bound."""
+    own = own_differences(job.rewriting.captured, row.sample.feeds)
+    wide = [name for name, each in found.items() if each.relative() > bound]
+    return all(found[name].absolute <= OWN_MARGIN * own.get(name, 0.0) for name in wide)
 
 
-def _error(expected: Array, actual: Array) -> float:
-    if expected.dtype.kind in "biu":
-        return 0.0 if np.array_equal(expected, actual) else math.inf
-    return relative_error(expected, actual)
+def _ordinary_scales(answered: Sequence[Answered]) -> dict[str, float]:
+    """Largest magnitude of each output over ordinary samples: what a difference is small against."""
+    scales: dict[str, float] = {}
+    for row in answered:
+        for name, each in differences(row.outputs, row.outputs).items():
+            scales[name] = max(scales.get(name, 0.0), 0.0 if row.sample.edge else each.scale)
+    return scales
 
 
 def _usual_bound(job: RewriteJob) -> tuple[float, str]:
@@ -94,10 +103,10 @@ def _usual_bound(job: RewriteJob) -> tuple[float, str]:
 
 def _wrong_rewrite(job: RewriteJob, row: Answered, error: float, bound: float) -> AgreementError:
     def is_wrong(model: ir.Model) -> bool:
-        return largest_error(row.outputs, OnnxExecutor(model)(row.sample.feeds)) > bound
+        found = differences(row.outputs, OnnxExecutor(model)(row.sample.feeds))
+        return max(each.relative() for each in found.values()) > bound
 
-    found = first_wrong_pass(job.rewriting, is_wrong, row.sample.feeds)
-    place = f"component {job.component.name}, {found}"
+    place = first_wrong_pass(job.rewriting, is_wrong, row.sample.feeds)
     sample = f" on the sample whose {row.sample.edge}" if row.sample.edge else ""
     size = (
         "values that are not finite, or integers, differ"
@@ -106,7 +115,7 @@ def _wrong_rewrite(job: RewriteJob, row: Answered, error: float, bound: float) -
     )
     return AgreementError(
         "the rewritten graph does not compute what the model computes",
-        where=place,
+        where=f"component {job.component.name}, {place}",
         received=f"{size}{sample}; bound: {bound:g}",
         remedy="report this model: it is a fault of npuc. --dump-ir keeps the graph after each pass",
     )

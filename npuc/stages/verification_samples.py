@@ -14,8 +14,8 @@ MOST_OPERATIONS = 3 * 10**10
 
 
 EDGE_OPERATIONS = 5 * 10**8
-"""The same of requests at the edge: half a minute in emulation of a CPU, at 0.02 billion a second. They are for faults of
-operators, which small models show as well."""
+"""The same of requests at the edge: half a minute in emulation of a CPU, at 0.02 billion a second. They are for faults
+of operators, which small models show as well."""
 
 
 def affordable_edges(program: Program, most: int = EDGE_OPERATIONS) -> list[Edge]:

@@ -8,7 +8,7 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Modality, Role
 from npuc.compare.first_wrong_pass import Rewriting
 from npuc.compare.original_answers import ask
-from npuc.compare.rewrites import RewriteJob, judge_rewrites, largest_error
+from npuc.compare.rewrites import RewriteJob, judge_rewrites
 from npuc.compare.samples import Sample
 from npuc.errors import AgreementError
 
@@ -73,13 +73,6 @@ def test_integers_have_to_be_equal(usual):
     wrong = "g (float[2,4] x) => (int64[2,1] y) { y = ArgMin<axis: int = 1>(x) }"
     with pytest.raises(AgreementError, match="not finite, or integers, differ"):
         judge_rewrites(job(source, wrong, [usual]))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_have_to_stand_at_the_same_places(value):
-    expected, other = np.array([1.0, value], np.float32), np.array([value, 1.0], np.float32)
-    assert largest_error({"y": expected}, {"y": expected}) == 0
-    assert largest_error({"y": expected}, {"y": other}) == np.inf
 
 
 def test_a_source_in_float16_is_held_to_its_own_rounding():
