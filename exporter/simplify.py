@@ -13,6 +13,8 @@ import onnx_ir as ir
 import onnxscript.optimizer
 from onnx_ir.passes import common
 
+from exporter.identities import remove_identities
+
 # it warns about each LayerNormalization it leaves as it is, which is no news to a user
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
 
@@ -24,8 +26,8 @@ def simplify(model: ir.Model) -> None:
     onnxscript.optimizer.fold_constants(model, should_fold=_is_small_filling)
     common.ShapeInferencePass()(model)
     _remove_casts_to_same_type(model.graph)
+    remove_identities(model.graph)
     ir.passes.Sequential(
-        common.IdentityEliminationPass(),
         common.RemoveUnusedNodesPass(),
         common.RemoveUnusedOpsetsPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),

@@ -48,7 +48,7 @@ class KernelBuilder:
         It becomes a parameter of the function, never an immediate, so that layers that differ only in their constants
         share one kernel. Equal constants are stored once.
         """
-        raw = np.ascontiguousarray(array)
+        raw = np.asarray(array, order="C")  # np.ascontiguousarray makes a scalar one-dimensional
         key = (element_types.storage(dtype), tuple(raw.shape), raw.tobytes())
         if key not in self._constants:
             kind = relax.TensorType(raw.shape, element_types.storage(dtype))
