@@ -90,6 +90,15 @@ def select(condition: tirx.Expr, yes: tirx.Expr, no: tirx.Expr) -> tirx.Expr:
     return tirx.Select(condition, yes, no)
 
 
+def round_half_even(x: tirx.Expr) -> tirx.Expr:
+    """Nearest integer, halves to the even one.
+
+    By TVM's `round`, which rounds this way. Its vectoriser looks at the argument of `nearbyint` twice, and then refuses
+    the bindings inside.
+    """
+    return tirx.round(x)
+
+
 def is_nan(x: tirx.Expr) -> tirx.Expr:
     """Whether a float32 is NaN, by its bits: TVM's simplifier takes `x != x` for false."""
     magnitude = tirx.reinterpret("uint32", x) & tirx.const(0x7FFFFFFF, "uint32")

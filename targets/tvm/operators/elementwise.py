@@ -38,7 +38,7 @@ FUNCTIONS: dict[str, Scalar] = {
     "Cos": math.cos,
     "Floor": tirx.floor,
     "Ceil": tirx.ceil,
-    "Round": tirx.nearbyint,
+    "Round": math.round_half_even,
 }
 """Operators that are one scalar expression, whatever their attributes."""
 
