@@ -68,7 +68,7 @@ def cases(operators: Sequence[str] = (), names: Sequence[str] = ()) -> Iterator[
         warnings.simplefilter("ignore")
         tests = {test.name: test for test in collect_testcases(None)}
     for name in sorted(tests):
-        case = _case(tests[name])
+        case = _case(tests[name], tests.get(name.partition("_expanded")[0], tests[name]))
         if (operators and case.operator not in operators) or (names and name not in names):
             continue
         yield case
@@ -78,14 +78,14 @@ def cases(operators: Sequence[str] = (), names: Sequence[str] = ()) -> Iterator[
                 yield constant
 
 
-def _case(test: Any) -> Case:
+def _case(test: Any, compact: Any) -> Case:
     model = test.model
     inputs, outputs = test.data_sets[0] if test.data_sets else ([], [])
     names = [value.name for value in model.graph.input]
     return Case(
         name=test.name,
         variant=INPUTS,
-        operator=_operator(test.name, model),
+        operator=_operator(test.name, compact.model),
         model=model,
         feeds=dict(zip(names, map(_array, inputs), strict=False)),
         expected=[_array(output) for output in outputs],
@@ -101,10 +101,10 @@ def _array(data: Any) -> Any:
 
 
 def _operator(name: str, model: onnx.ModelProto) -> str:
-    """The operator under test; an expanded test keeps the name of the function it was expanded from."""
+    """The operator under test; of a test in which a function is written out, that of the test it was made from."""
     node = model.graph.node[0] if model.graph.node else onnx.NodeProto()
     operator = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
-    return f"{operator} (expanded functions)" if "_expanded" in name else operator
+    return f"{operator}, written out" if "_expanded" in name else operator
 
 
 def _excluded(model: onnx.ModelProto, inputs: Sequence[Array], outputs: Sequence[Array]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 
 from benchmarks.conformance.cases import Array, Case
 from exporter.errors import DiagnosticError
@@ -80,9 +81,17 @@ def _run(case: Case, device: Device, folder: Path) -> dict[str, Array]:
     (component,) = program.components.values()
     names = QUANTISED_NORMALISATION if is_quantised(component.model) else NORMALISATION
     normalize(component, keep, names)
-    quantize(component, PrecisionPolicy(base=Format.FLOAT32, by_modality={}), {})
+    quantize(component, PrecisionPolicy(base=_base(component), by_modality={}), {})
     write_weights(program.components, folder)
     return _execute(component, device, folder, case.feeds)
+
+
+def _base(component: Component) -> Format:
+    """float32, except for graphs that are float16 themselves."""
+    graph = component.model.graph
+    values = (*graph.inputs, *graph.initializers.values())
+    halves = any(value.dtype == ir.DataType.FLOAT16 for value in values)
+    return Format.FLOAT16 if halves else Format.FLOAT32
 
 
 def _execute(component: Component, device: Device, folder: Path, feeds: dict[str, Array]) -> dict[str, Array]:

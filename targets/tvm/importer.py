@@ -119,7 +119,7 @@ class _Importer:
 
     def _add_initializer(self, value: ir.Value) -> None:
         tensor = value.const_value
-        if tensor is None or not value.uses():
+        if tensor is None or not (value.uses() or value.is_graph_output()):
             return
         if isinstance(tensor, ir.ExternalTensor) and Path(tensor.location).name == self._weights_name:
             self._add_weight(value, tensor)
