@@ -16,6 +16,7 @@ from exporter.program import Component, tensor_spec
 from targets.coverage import require_static
 from targets.errors import TargetError
 from targets.tvm import element_types, operators  # noqa: F401 (registers the converters)
+from targets.tvm.conversion import convert
 from targets.tvm.constant_folding import StaticArray, fold
 from targets.tvm.kernel_builder import KernelBuilder
 from targets.tvm.node_call import NodeCall
@@ -92,6 +93,7 @@ class _Importer:
         self._operands: dict[ir.Value, Operand] = {}
         self._statics: dict[ir.Value, StaticArray] = {}
         self._weights: dict[str, Parameter] = {}
+        self._given: list[relax.Var] = []
 
     def run(self) -> ImportedComponent:
         require_static(self._component)
@@ -114,6 +116,7 @@ class _Importer:
     def _add_input(self, value: ir.Value) -> Parameter:
         spec = tensor_spec(value)
         variable = relax.Var(f"input_{value.name}", _tensor_type(spec.shape, spec.dtype))
+        self._given.append(variable)
         self._operands[value] = in_memory(variable, spec.shape, spec.dtype)
         return Parameter(variable, "input", value.name or "")
 
@@ -149,7 +152,7 @@ class _Importer:
         shapes = [self._shape(value) for value in node.inputs]
         folded = fold(node, statics, shapes, where)
         if folded is not None:
-            for value, array in zip(node.outputs, folded, strict=True):
+            for value, array in zip((v for v in node.outputs if v.name), folded, strict=True):
                 self._statics[value] = array
             return
         if not is_supported(node) or node.op_type in _STATIC:
@@ -159,10 +162,7 @@ class _Importer:
         if node.outputs[0].is_graph_output():
             readers |= {"output"}
         call = NodeCall(node, operands, tuple(statics), self._builder, where, readers)
-        results = CONVERTERS[node.op_type](call)
-        listed = [results] if isinstance(results, Operand) else list(results)
-        for value, operand in zip(node.outputs, listed, strict=False):
-            self._operands[value] = operand
+        self._operands.update(convert(call))
 
     def _shape(self, value: ir.Value | None) -> tuple[int, ...] | None:
         if value is None:
@@ -190,6 +190,9 @@ class _Importer:
         operand = self._operand(value, f"{self._component.name}, output {value.name}")
         if operand is None:
             raise TargetError("an output has no producer", where=f"{self._component.name}, {value.name}")
+        given = operand.in_memory and any(operand.buffers[0].same_as(p) for p in self._given)
+        if operand.is_weight or given:  # a kernel has to write it
+            operand = self._builder.copy(operand)
         return self._builder.materialise(operand).buffers[0]
 
 

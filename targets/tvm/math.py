@@ -242,3 +242,27 @@ def _power(base: tirx.Expr, exponent: tirx.Expr) -> tirx.Expr:
         return select(base < constant(0.0), select(is_odd, constant(0.0) - value, odd_or_nan), value)
 
     return select(exponent == constant(0.0), constant(1.0), bind(magnitude, signed))
+
+
+def fmod(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
+    """Remainder of a division that is cut off towards zero, with the sign of x; exact up to a quotient of 2²⁸.
+
+    Args:
+        x: float32.
+        y: float32; the result is x itself where it is infinite.
+    """
+    wide, divisor = x.astype("float64"), y.astype("float64")
+    rest = wide - tirx.trunc(wide / divisor) * divisor
+    is_infinite = tirx.all(tirx.abs(y) == constant(math.inf), tirx.abs(x) < constant(math.inf))
+    return select(is_infinite, x, rest.astype("float32"))
+
+
+def floor_mod(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
+    """The same of a division that is rounded down, with the sign of y."""
+    zero = constant(0.0)
+
+    def signed(rest: tirx.Expr) -> tirx.Expr:
+        differs = tirx.any(tirx.all(rest < zero, y > zero), tirx.all(rest > zero, y < zero))
+        return select(differs, rest + y, rest)
+
+    return bind(fmod(x, y), signed)

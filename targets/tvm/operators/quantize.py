@@ -44,7 +44,8 @@ def convert_quantize(call: NodeCall) -> Operand:
 
         return value
 
-    return call.builder.compute("quantize", source.shape, dtype, operands, body)
+    saturate = call.integer("saturate", 1) == 1
+    return call.builder.compute("quantize", source.shape, dtype, operands, body, saturate=saturate)
 
 
 @converter("DequantizeLinear")
