@@ -47,7 +47,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--operator", action="append", default=[], help="only this operator; may be repeated")
     parser.add_argument("--test", action="append", default=[], help="only this test; may be repeated")
     parser.add_argument("--results", type=Path, help="keeps finished cases, and goes on from them")

@@ -23,6 +23,7 @@ _FILLING_ELEMENTS = 1 << 10
 
 def simplify(model: ir.Model) -> None:
     """Simplifies in place; initializers above a few kilobytes are not read."""
+    _write_casts(model.graph)
     onnxscript.optimizer.fold_constants(model, should_fold=_is_small_filling)
     common.ShapeInferencePass()(model)
     _remove_casts_to_same_type(model.graph)
@@ -44,6 +45,18 @@ def _is_small_filling(node: ir.Node) -> bool | None:
         return None
     sizes = ir.convenience.get_const_tensor(node.inputs[0]) if node.inputs[0] is not None else None
     return True if sizes is not None and math.prod(sizes.numpy().tolist()) <= _FILLING_ELEMENTS else None
+
+
+def _write_casts(graph: ir.Graph) -> None:
+    """CastLike → Cast. The folder does it too, but forgets that FP8 need not saturate."""
+    for node in list(graph.all_nodes()):
+        if node.op_type != "CastLike" or node.domain != "" or node.inputs[1] is None:
+            continue
+        wanted = node.inputs[1].dtype
+        if wanted is not None:
+            node.op_type = "Cast"
+            node.resize_inputs(1)
+            node.attributes.add(ir.AttrInt64("to", int(wanted)))
 
 
 def _remove_casts_to_same_type(graph: ir.Graph) -> None:

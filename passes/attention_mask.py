@@ -53,7 +53,9 @@ class Rows:
         return keys <= queries + self.past if self.causal else np.ones((queries.size, keys.size), bool)
 
 
-def combine_masks(build: Builder, node: ir.Node, mask: ir.Value | None, rows: Rows, dtype: ir.DataType) -> Mask:
+def combine_masks(
+    build: Builder, node: ir.Node, mask: ir.Value | None, rows: Rows, dtype: ir.DataType
+) -> Mask:
     """Combines the mask of an attention with the causal one.
 
     Args:

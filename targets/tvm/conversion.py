@@ -12,6 +12,15 @@ from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Operand
 from targets.tvm.registry import CONVERTERS
 
+_ANY_FLOAT = frozenset(
+    {
+        "Abs", "Add", "Cast", "Concat", "Div", "Equal", "Expand", "Flatten", "Gather", "GatherElements", "GatherND",
+        "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Mul", "Neg", "Pad", "Reshape", "Slice", "Split",
+        "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where",
+    }
+)  # fmt: skip
+"""Operators whose kernels take float64; all others compute in float32."""
+
 
 def convert(call: NodeCall) -> dict[ir.Value, Operand]:
     """Returns the operand of each output that is read.
@@ -19,6 +28,8 @@ def convert(call: NodeCall) -> dict[ir.Value, Operand]:
     Raises:
         TargetError: The node has a form without a kernel, or the result is not what shape inference says.
     """
+    if call.node.op_type not in _ANY_FLOAT:
+        _require_no_double(call)
     try:
         results = CONVERTERS[call.node.op_type](call)
     except DiagnosticError:
@@ -36,6 +47,17 @@ def convert(call: NodeCall) -> dict[ir.Value, Operand]:
     for value, operand in made.items():
         _check_kind(call, value, operand)
     return made
+
+
+def _require_no_double(call: NodeCall) -> None:
+    for index, operand in enumerate(call.operands):
+        if operand is not None and operand.dtype == ir.DataType.DOUBLE:
+            raise TargetError(
+                f"{call.node.op_type} cannot be lowered to CPU code: it computes in float32, not in float64",
+                where=call.where,
+                received=f"input {index}: DOUBLE{list(operand.shape)}",
+                remedy="cast the input to float32 in front of the operator",
+            )
 
 
 def _check_number(call: NodeCall, results: Sequence[Operand]) -> None:

@@ -16,8 +16,8 @@ from exporter.program import Component, tensor_spec
 from targets.coverage import require_static
 from targets.errors import TargetError
 from targets.tvm import element_types, operators  # noqa: F401 (registers the converters)
-from targets.tvm.conversion import convert
 from targets.tvm.constant_folding import StaticArray, fold
+from targets.tvm.conversion import convert
 from targets.tvm.kernel_builder import KernelBuilder
 from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Operand, in_memory

@@ -63,4 +63,6 @@ def elementwise(
         return value
 
     kernel = name or call.node.op_type.lower()
-    return call.builder.compute(kernel, shape, dtype or inputs[0].dtype, inputs, body, fusion, saturate=saturate)
+    return call.builder.compute(
+        kernel, shape, dtype or inputs[0].dtype, inputs, body, fusion, saturate=saturate
+    )

@@ -97,7 +97,9 @@ def _channel_norm(call: NodeCall, groups: int) -> Operand:
     source, scale, bias = call[0], call[1], call[2]
     batch, channels = source.shape[:2]
     if scale.shape != (channels,):
-        raise call.unsupported(f"its scale has shape {scale.shape}, not one value for each of {channels} channels")
+        raise call.unsupported(
+            f"its scale has shape {scale.shape}, not one value for each of {channels} channels"
+        )
     pixels = numbers.prod(source.shape[2:])
     shape = (batch, groups, channels // groups, pixels)
     view = call.builder.reshape(source, shape)

@@ -47,7 +47,9 @@ def convert_max_pool(call: NodeCall) -> Operand:
     shape = (*source.shape[:2], *geometry.output)
 
     def kernel(stored: Element) -> te.Tensor:
-        best = _window_stage(loaded(stored, source.dtype), shape, geometry, extreme(source.dtype, largest=True))
+        best = _window_stage(
+            loaded(stored, source.dtype), shape, geometry, extreme(source.dtype, largest=True)
+        )
         return te.compute(shape, lambda *i: element_types.store(best(*i), source.dtype), name="result")
 
     return call.builder.emit("max_pool", source.dtype, [source], kernel, Fusion.OPAQUE)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tvm import te, tirx
-
 import onnx_ir as ir
+from tvm import te, tirx
 
 from targets.tvm import element_types
 from targets.tvm.kernel_builder import Fusion, loaded
