@@ -15,7 +15,7 @@ _READ_ELEMENTS = 1 << 24
 """Largest constant mask that is read."""
 
 _WRITTEN_ELEMENTS = 1 << 16
-"""Largest constant mask that is written in the type of the scores; a larger boolean one takes a quarter of its bytes."""
+"""Largest constant mask that is written in the type of the scores; a boolean one takes a quarter of the bytes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ def combine_masks(
 
 def _constant_mask(build: Builder, values: Array, rows: Rows, dtype: ir.DataType) -> Mask:
     allowed = rows.allowed & (values if values.dtype == np.bool_ else ~np.isneginf(values))
-    seen = allowed.any(axis=-1, keepdims=True)
+    seen: Array = np.any(allowed, axis=-1, keepdims=True)
     visible = None if seen.all() else build.constant(seen, "visible")
     if values.dtype == np.bool_ and allowed.size > _WRITTEN_ELEMENTS:
         return Mask(_bias_of(build, build.constant(allowed, "mask"), dtype), visible)

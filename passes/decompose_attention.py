@@ -16,7 +16,8 @@ class DecomposeAttention(Rewrite):
     """ai.onnx Attention → MatMul, Softmax, MatMul, with grouped heads, masks, cache, scale and softcap.
 
     Takes 4-D inputs [batch, heads, rows, size] and 3-D ones [batch, rows, heads · size]. A boolean mask
-    becomes an additive one; rows that it hides completely give zeros. Past keys and values are put in front; they come out as `present_*`.
+    becomes an additive one; rows that it hides completely give zeros. Past keys and values are put in front;
+    they come out as `present_*`.
     """
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
@@ -45,7 +46,8 @@ class DecomposeAttention(Rewrite):
         result = attend(build, query, key, value, mask.bias, shape, _math(node, size))
         if mask.visible is not None:
             nothing = build.scalar(0.0, result.dtype or ir.DataType.FLOAT, "nothing")
-            result = build.op("Where", mask.visible, result, nothing, dtype=result.dtype, shape=result.shape)
+            extents = (batch, heads, queries, shape.value_size)
+            result = build.op("Where", mask.visible, result, nothing, dtype=result.dtype, shape=extents)
         if len(static_shape(required_input(node, 0), node)) == 3:
             swapped = build.transpose(result, (0, 2, 1, 3), (batch, heads, queries, shape.value_size))
             result = build.reshape(swapped, (batch, queries, heads * shape.value_size))

@@ -15,8 +15,8 @@ from targets.tvm.registry import CONVERTERS
 _ANY_FLOAT = frozenset(
     {
         "Abs", "Add", "Cast", "Concat", "Div", "Equal", "Expand", "Flatten", "Gather", "GatherElements", "GatherND",
-        "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Mul", "Neg", "Pad", "Reshape", "Slice", "Split",
-        "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where",
+        "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Mul", "Neg", "Pad", "Reshape", "Slice",
+        "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where",
     }
 )  # fmt: skip
 """Operators whose kernels take float64; all others compute in float32."""

@@ -114,7 +114,7 @@ def _nothing(call: NodeCall, what: _Reduction, kept: tuple[int, ...]) -> Operand
 
 
 def _within(value: float, dtype: ir.DataType) -> float | int | bool:
-    """A value as an element type has it: its largest integer for ∞, true for everything but the smallest truth value."""
+    """A value as an element type has it: its largest integer for ∞, true for a positive truth value."""
     if dtype == ir.DataType.BOOL:
         return value > 0
     if dtype in element_types.FLOAT_TYPES:
