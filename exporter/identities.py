@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 
 def remove_identities(graph: ir.Graph) -> bool:
-    """Removes Identity nodes, except those that make a graph input, a constant or an outer value an output.
+    """Removes Identity nodes, except those that make an input, a constant, an outer value or an output an output.
 
     A branch has to return a value of its own. onnx_ir's pass makes the outer value itself the output of the branch, and
     fails at the second branch that hands on the same one.
@@ -17,10 +17,12 @@ def remove_identities(graph: ir.Graph) -> bool:
     Returns:
         Whether anything was removed.
     """
-    removed = [node for node in list(graph.all_nodes()) if _is_redundant(node)]
-    for node in removed:
-        _remove(node)
-    return bool(removed)
+    modified = False
+    for node in list(graph.all_nodes()):
+        if _is_redundant(node):
+            _remove(node)
+            modified = True
+    return modified
 
 
 def _is_redundant(node: ir.Node) -> bool:
@@ -30,7 +32,7 @@ def _is_redundant(node: ir.Node) -> bool:
     if not result.is_graph_output():
         return True
     producer = source.producer()
-    return producer is not None and producer.graph is node.graph
+    return producer is not None and producer.graph is node.graph and not source.is_graph_output()
 
 
 def _remove(node: ir.Node) -> None:

@@ -1,7 +1,7 @@
 """FP8 codes to float32 and back in TIR integer arithmetic, exact for every code and every float32.
 
 Formats are those of "FP8 Formats for Deep Learning" (arXiv:2209.05433): E4M3 (no infinities, NaN = s.1111.111,
-largest 448) and E5M2 (IEEE-like, largest finite 57344). Encoding rounds half to even and saturates unless it is told not
+largest 448) and E5M2 (IEEE-like, largest finite 57344). Encoding rounds half to even and saturates unless told not
 to, as ONNX QuantizeLinear and Cast.
 """
 
