@@ -35,6 +35,9 @@ from targets.registry import find_target
 
 RIGHT, REFUSED, WRONG, INTERNAL = "right", "refused", "wrong", "internal error"
 
+HALF_STEPS = 2.0**-9
+"""Relative bound of float16 results: two of its steps."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -118,7 +121,8 @@ def _agrees(wanted: Array, got: Array, case: Case) -> bool:
     if wanted.dtype.kind in "iub" and got.dtype.kind in "iub":
         return bool(np.array_equal(wanted, got))
     left, right = wanted.astype(np.float64), got.astype(np.float64)
-    return bool(np.allclose(right, left, rtol=case.rtol, atol=case.atol, equal_nan=True))
+    rtol = max(case.rtol, HALF_STEPS) if wanted.dtype == np.float16 else case.rtol
+    return bool(np.allclose(right, left, rtol=rtol, atol=case.atol, equal_nan=True))
 
 
 def _difference(wanted: Array, got: Array) -> str:

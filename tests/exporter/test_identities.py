@@ -24,7 +24,10 @@ def ops(model):
 
 
 def test_a_branch_keeps_the_outer_value_it_hands_on():
-    model, feeds = model_of(BRANCHES), {"x": np.linspace(-1, 1, 8, dtype=np.float32)[None], "c": np.array(False)}
+    model, feeds = (
+        model_of(BRANCHES),
+        {"x": np.linspace(-1, 1, 8, dtype=np.float32)[None], "c": np.array(False)},
+    )
     expected = OnnxExecutor(model.clone())(feeds)["y"]
     assert not remove_identities(model.graph)
     assert ops(model).count("Identity") == 2
@@ -32,7 +35,9 @@ def test_a_branch_keeps_the_outer_value_it_hands_on():
 
 
 def test_what_hands_a_value_on_is_removed():
-    model = model_of("g (float[4] x) => (float[4] y) { a = Identity(x) b = Relu(a) c = Identity(b) y = Identity(c) }")
+    model = model_of(
+        "g (float[4] x) => (float[4] y) { a = Identity(x) b = Relu(a) c = Identity(b) y = Identity(c) }"
+    )
     assert remove_identities(model.graph)
     assert ops(model) == ["Relu"]
     assert [value.name for value in model.graph.outputs] == ["y"]

@@ -1,9 +1,9 @@
 """Masks of attention against the standard's own definition, rows that see nothing included."""
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from onnx.reference import ReferenceEvaluator
-import onnx_ir as ir
 
 from exporter.onnx_executor import OnnxExecutor
 from passes.convert_float16 import ConvertFloat16
@@ -26,14 +26,17 @@ MASKS = {
 def graph_text(mask, causal=0, element="float"):
     kind = "bool" if mask.dtype == np.bool_ else element
     extents = ",".join(map(str, mask.shape))
-    return f"""g ({element}[1,4,{QUERIES},8] q, {element}[1,2,{KEYS},8] k, {element}[1,2,{KEYS},6] v, {kind}[{extents}] m)
+    inputs = f"{element}[1,4,{QUERIES},8] q, {element}[1,2,{KEYS},8] k, {element}[1,2,{KEYS},6] v"
+    return f"""g ({inputs}, {kind}[{extents}] m)
     => ({element}[1,4,{QUERIES},6] y) {{ y = Attention<is_causal={causal}>(q, k, v, m) }}"""
 
 
 def feeds_of(mask):
     rng = np.random.default_rng(3)
     shapes = {"q": (1, 4, QUERIES, 8), "k": (1, 2, KEYS, 8), "v": (1, 2, KEYS, 6)}
-    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()} | {"m": mask}
+    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()} | {
+        "m": mask
+    }
 
 
 def standard(model, feeds):

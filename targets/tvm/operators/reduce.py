@@ -162,7 +162,10 @@ def convert_reduce_sum(call: NodeCall) -> Operand:
 def convert_reduce_mean(call: NodeCall) -> Operand:
     """Mean over axes."""
     count = numbers.prod(call[0].shape[axis] for axis in _reduced_axes(call))
-    return _reduce(call, _Reduction(te.sum, numbers.nan, after=lambda x: x / tirx.const(count, x.ty.dtype)))
+    divide = tirx.div if call[0].dtype in element_types.FLOAT_TYPES else tirx.truncdiv
+    return _reduce(
+        call, _Reduction(te.sum, numbers.nan, after=lambda x: divide(x, tirx.const(count, x.ty.dtype)))
+    )
 
 
 @converter("ReduceMax")

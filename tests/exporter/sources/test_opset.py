@@ -14,7 +14,9 @@ def model_of(text, opset):
 
 
 def test_a_newer_opset_that_says_nothing_new_is_taken():
-    model = to_opset(model_of("(float[4] x) => (float[2,2] y) <int64[2] s = {2,2}> { y = Reshape(x, s) }", 25), FILE)
+    model = to_opset(
+        model_of("(float[4] x) => (float[2,2] y) <int64[2] s = {2,2}> { y = Reshape(x, s) }", 25), FILE
+    )
     assert model.opset_imports[""] == 23
     assert [node.op_type for node in model.graph] == ["Reshape"]
 
@@ -22,7 +24,11 @@ def test_a_newer_opset_that_says_nothing_new_is_taken():
 @pytest.mark.parametrize(
     ("text", "opset", "message"),
     [
-        ("(float[4] x) => (float[4] y) { y = CumProd(x, x) }", 26, "CumProd of opset 26 with no form in older opsets"),
+        (
+            "(float[4] x) => (float[4] y) { y = CumProd(x, x) }",
+            26,
+            "CumProd of opset 26 with no form in older opsets",
+        ),
         ("(uint2[4] x) => (uint2[2,2] y) <int64[2] s = {2,2}> { y = Reshape(x, s) }", 25, "UINT2 of input 0"),
         (
             "(float[1,1,2,4] q) => (float[1,1,2,4] y) { y = Attention<left_window_size=1>(q, q, q) }",
@@ -42,5 +48,7 @@ def test_what_opset_23_cannot_say_is_refused_by_name(text, opset, message):
 
 
 def test_an_older_opset_is_converted():
-    model = to_opset(model_of("(float[4,4] x) => (float[4] y) { y = ReduceSum<axes=[1], keepdims=0>(x) }", 11), FILE)
+    model = to_opset(
+        model_of("(float[4,4] x) => (float[4] y) { y = ReduceSum<axes=[1], keepdims=0>(x) }", 11), FILE
+    )
     assert model.opset_imports[""] == 23
