@@ -28,6 +28,7 @@ from exporter.errors import ExportError
 from exporter.modality import SCOPE_KEY, ModalityRule, tag_modalities
 from exporter.operator_signatures import parsed_once
 from exporter.program import Component, Modality, Role, TensorSpec
+from exporter.shorten import shorten
 from exporter.simplify import simplify
 from exporter.weights import Bind
 
@@ -199,13 +200,6 @@ def _check_types(module: nn.Module, what: Capture) -> None:
                 received=str(tensor.dtype),
                 remedy="convert the module with .float() or .half()",
             )
-
-
-def shorten(error: Exception, limit: int = 300) -> str:
-    """The class and the first telling lines of a foreign exception, on one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = f"{type(error).__name__}: {' '.join(lines)}"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @contextlib.contextmanager

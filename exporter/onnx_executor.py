@@ -38,10 +38,7 @@ class OnnxExecutor:
     """
 
     def __init__(self, model: ir.Model | Path, extra_outputs: Sequence[str] = (), threads: int = 2) -> None:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options = _plain_options(threads)
         if isinstance(model, ir.Model):
             self._session = _open_model(_with_outputs(model, extra_outputs), options)
         else:
@@ -60,6 +57,29 @@ class OnnxExecutor:
         """
         values = self._session.run(None, {name: feeds[name] for name in self._input_names})
         return dict(zip(self._output_names, values, strict=True))
+
+
+def plain_session(path: Path, threads: int = 2) -> onnxruntime.InferenceSession:
+    """Opens an ONNX file as it is, without any optimisation.
+
+    Args:
+        path: Of the file; its external data lie beside it.
+        threads: Inside one operator.
+
+    Raises:
+        Exception: One of ONNX Runtime's own classes, where it cannot run the file.
+    """
+    options = _plain_options(threads)
+    options.add_session_config_entry(_EXTERNAL_FOLDER, str(path.parent.absolute()))
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=_PROVIDERS)
+
+
+def _plain_options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return options
 
 
 def _with_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:

@@ -125,6 +125,21 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True)
+class Edge:
+    """A request at the edge of what a model may be fed: zeros, hidden masks, the last row of a table.
+
+    Attributes:
+        name: What is special, in words.
+        request: The request.
+        usual: Whether its values are of the size that the model is calibrated with.
+    """
+
+    name: str
+    request: Request
+    usual: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer:
     """What a model replied.
 
@@ -181,6 +196,8 @@ class Program:
         requests: Calibration requests (real where the source has them, else seeded synthetic ones).
         provenance: JSON-able facts on the source: path name, sha256 of each file, versions.
         original: The model as the user gave it, to compare with; only while the source is open.
+        edges: Requests beyond the usual, to compare on but not to calibrate with.
+        drawn: What the requests are, in words, where they are random numbers.
     """
 
     family: str
@@ -190,3 +207,5 @@ class Program:
     requests: tuple[Request, ...]
     provenance: dict[str, Any]
     original: Original = dataclasses.field(default_factory=Original)
+    edges: tuple[Edge, ...] = ()
+    drawn: str = ""

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from exporter.program import Array, Executor, Feeds
+from exporter.program import Executor, Feeds
 from npuc.manifest import Agreement
 from npuc.recipe import Gates
-from targets.agreement import relative_error
+from targets.agreement import decibels, energies, relative_error
 
 FP8_FORMATS = frozenset({"e4m3", "e5m2"})
 
@@ -133,7 +133,7 @@ def compare(
             equal = equal and _same_bits(exact(feed), actual)
         for name, value in expected.items():
             largest = max(largest, relative_error(value, actual[name]))
-            energy, difference = _energies(value, actual[name])
+            energy, difference = energies(value, actual[name])
             signal += energy
             noise += difference
     sqnr = decibels(signal, noise)
@@ -141,7 +141,7 @@ def compare(
         executed=True,
         samples=len(feeds),
         max_relative_error=largest,
-        sqnr=sqnr,
+        sqnr=None if sqnr == math.inf else sqnr,
         bound=str(bound),
         passed=equal and bound.holds(largest, sqnr),
     )
@@ -166,21 +166,3 @@ def worst(agreements: Iterable[Agreement]) -> Agreement:
             "passed": all(row.passed for row in rows),
         }
     )
-
-
-def decibels(signal: float, noise: float) -> float | None:
-    """Returns 10 log10(signal / noise); None where there is no noise, -inf where the noise is not finite."""
-    if noise == 0:
-        return None
-    if not math.isfinite(noise) or signal == 0:
-        return -math.inf
-    return 10 * math.log10(signal / noise)
-
-
-def _energies(expected: Array, actual: Array) -> tuple[float, float]:
-    """Returns the sums of squares of the reference and of the difference; infinite where they cannot be compared."""
-    wide = np.nan_to_num(expected.astype(np.float64), posinf=0.0, neginf=0.0)
-    if expected.shape != actual.shape or not np.array_equal(np.isfinite(expected), np.isfinite(actual)):
-        return float(np.sum(wide**2)), math.inf
-    gap = wide - np.nan_to_num(actual.astype(np.float64), posinf=0.0, neginf=0.0)
-    return float(np.sum(wide**2)), float(np.sum(gap**2))

@@ -33,6 +33,7 @@ def compile_model(
     qat: Mapping[str, object] | None = None,
     data: str | Path | None = None,
     dump_ir: str | Path | None = None,
+    accept_precision_loss: bool = False,
     reporter: ProgressReporter | None = None,
 ) -> Artifact:
     """Compiles a model for a device, executes the result and compares it with the source.
@@ -51,6 +52,8 @@ def compile_model(
         qat: Keys of the recipe's section [qat], such as `{"steps": 200}`: fine-tunes after quantisation.
         data: Manifest of training data, for the sections [qat], [distill] and [prune].
         dump_ir: Folder for the graph after each pass.
+        accept_precision_loss: Write the artifact even if its number formats lose more than the gates allow; it
+            says so.
         reporter: Is told about progress.
 
     Returns:
@@ -73,6 +76,7 @@ def compile_model(
         dump_folder=Path(dump_ir) if dump_ir is not None else None,
         reporter=reporter or SilentReporter(),
         cache=Cache(),
+        accept_precision_loss=accept_precision_loss,
     )
     return run_job(job)
 

@@ -6,19 +6,16 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import onnx_ir as ir
-
 from exporter.families import FAMILIES
 from exporter.families.kv_cache import CACHE_PREFIX
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Answer, Executor, Request, Runner, tensor_spec
+from exporter.program import Answer, Executor, Request, Runner
 from npuc.cache import file_sha256
+from npuc.compare.graph_precision import casting_executor
 from npuc.errors import ArtifactError
 from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, TensorRecord, read_manifest
 from npuc.open_segment import open_segment
 from npuc.power import FULL, PowerSchedule, PowerSwitch
 from npuc.requests import make_request
-from npuc.segments import cast_feeds
 from npuc.weights_file import WEIGHTS_NAME
 from targets.chain import ChainExecutor, ChainPart
 
@@ -100,9 +97,7 @@ class Artifact:
 
     def reference(self, component: ComponentRecord) -> Executor:
         """Opens the reference graph of a component in ONNX Runtime; takes the binary's element types as well."""
-        path = self.folder / component.reference
-        executor, inputs = OnnxExecutor(path), [tensor_spec(value) for value in ir.load(path).graph.inputs]
-        return lambda feeds: executor(cast_feeds(feeds, inputs))
+        return casting_executor(self.folder / component.reference)
 
     def components(self, subnetwork: str = FULL) -> dict[str, ComponentRecord]:
         """Returns what computes each component of the program in one of its sub-networks.

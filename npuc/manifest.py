@@ -7,10 +7,12 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import onnx_ir as ir
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from exporter.program import TensorSpec
+from npuc.compare.records import PrecisionRecord, SourceRecord
 from npuc.errors import ArtifactError
+from npuc.record import Record
 from npuc.version import SCHEMA_VERSION, npuc_version
 
 MANIFEST_NAME = "manifest.json"
@@ -27,11 +29,7 @@ def _inside(path: str) -> str:
 RelativePath = Annotated[str, AfterValidator(_inside)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TensorRecord(_Record):
+class TensorRecord(Record):
     """Name, element type (ONNX name) and shape of an input or output."""
 
     name: str
@@ -48,14 +46,14 @@ class TensorRecord(_Record):
         return TensorSpec(self.name, ir.DataType[self.dtype], self.shape)
 
 
-class FileRecord(_Record):
+class FileRecord(Record):
     """Size and checksum of one file."""
 
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Agreement(_Record):
+class Agreement(Record):
     """How far a binary is from the reference, over all samples and outputs.
 
     Attributes:
@@ -75,7 +73,7 @@ class Agreement(_Record):
     passed: bool
 
 
-class SegmentRecord(_Record):
+class SegmentRecord(Record):
     """The part of a component that one processor runs.
 
     Attributes:
@@ -113,7 +111,7 @@ class SegmentRecord(_Record):
     chips: dict[str, Agreement] = Field(default_factory=dict)
 
 
-class LayerRecord(_Record):
+class LayerRecord(Record):
     """Precision decision for one layer with weights."""
 
     node: str
@@ -123,7 +121,7 @@ class LayerRecord(_Record):
     reason: str
 
 
-class NpuRecord(_Record):
+class NpuRecord(Record):
     """How a component was changed for the NPU, and what that changed.
 
     Attributes:
@@ -132,6 +130,7 @@ class NpuRecord(_Record):
         reason: Why this scheme.
         sqnr: The changed graph against the reference graph, over all samples and outputs, dB; None where equal.
         max_relative_error: The same as the largest difference.
+        precision: The changed graph against the user's model.
         weight_bytes: Large tensors of the changed graph.
         weight_bytes_before: Large tensors of the reference graph.
     """
@@ -141,12 +140,13 @@ class NpuRecord(_Record):
     reason: str
     sqnr: float | None
     max_relative_error: float
+    precision: PrecisionRecord | None
     weight_bytes: int
     weight_bytes_before: int
 
 
-class ComponentRecord(_Record):
-    """One component: its reference graph and what runs it."""
+class ComponentRecord(Record):
+    """One component: its reference graph, how far that is from the user's model, and what runs it."""
 
     name: str
     role: str
@@ -155,11 +155,12 @@ class ComponentRecord(_Record):
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
     layers: tuple[LayerRecord, ...]
+    source: SourceRecord
     npu: NpuRecord | None = None
     segments: tuple[SegmentRecord, ...]
 
 
-class DeviceRecord(_Record):
+class DeviceRecord(Record):
     """Which device the artifact is for.
 
     Attributes:
@@ -174,7 +175,7 @@ class DeviceRecord(_Record):
     also: tuple[str, ...] = ()
 
 
-class FormatError(_Record):
+class FormatError(Record):
     """Output error of one modality's layers if they all used one FP8 format."""
 
     modality: str
@@ -185,7 +186,7 @@ class FormatError(_Record):
     worst_layer: str
 
 
-class Budget(_Record):
+class Budget(Record):
     """One budget of the device beside what the artifact takes or reaches.
 
     Attributes:
@@ -216,7 +217,7 @@ class Budget(_Record):
         return "possible" if self.estimated else "met"
 
 
-class SubnetworkRecord(_Record):
+class SubnetworkRecord(Record):
     """One sub-network of the program, switched at run time.
 
     Attributes:
@@ -240,7 +241,7 @@ class SubnetworkRecord(_Record):
     cache: str
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """Everything known about an artifact."""
 
     schema_version: int

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from npuc.artifact import Artifact
 from npuc.cache import Cache
+from npuc.compare.original_answers import drop_answers
+from npuc.compare.records import SourceRecord
 from npuc.output_folder import atomic_folder
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
@@ -16,6 +18,7 @@ from npuc.stages.check import CheckJob, check_binaries
 from npuc.stages.describe import Built, write_description
 from npuc.stages.device_files import write_device_files
 from npuc.stages.float_program import drop_float_program
+from npuc.stages.judge_precision import planned_sources, require_precision
 from npuc.stages.lower import LoweredPlan, LowerJob, lower_plan
 from npuc.stages.npu_program import NpuProgram
 from npuc.stages.prepare import PrepareJob, prepare
@@ -39,6 +42,7 @@ class CompileJob:
         dump_folder: Where `--dump-ir` writes, or None.
         reporter: Is told about progress.
         cache: Finished work of earlier compiles.
+        accept_precision_loss: Whether to write an artifact whose number formats lose more than the gates allow.
     """
 
     model: str
@@ -49,6 +53,7 @@ class CompileJob:
     dump_folder: Path | None
     reporter: ProgressReporter
     cache: Cache
+    accept_precision_loss: bool = False
 
 
 def run_job(job: CompileJob) -> Artifact:
@@ -76,27 +81,30 @@ def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folde
     specialization = SpecializeJob(source, prepared, job.device, accelerators, choice, processors.chips)
     program = specialize(specialization, folder)
     drop_float_program(folder)
-    plan, lowered = _lower(job, specialization, program, folder)
+    drop_answers(folder)
+    plan, sources, lowered = _lower(job, specialization, program, folder)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
         checked = check_binaries(CheckJob(plan, lowered, job.device, folder), advance)
     networks = {network.name: network.components for network in prepared.subnetworks}
     write_device_files(plan, job.device, lowered.segments, networks, folder)
-    built = Built(prepared, plan, job.device, job.tier, job.recipe, lowered.segments, checked)
+    built = Built(prepared, plan, sources, job.device, job.tier, job.recipe, lowered.segments, checked)
     write_description(built, folder)
 
 
 def _lower(
     job: CompileJob, specialization: SpecializeJob, program: NpuProgram | None, folder: Path
-) -> tuple[Plan, LoweredPlan]:
+) -> tuple[Plan, dict[str, SourceRecord], LoweredPlan]:
     """Lowers a program; what the NPU's compiler refuses goes to the next processor that takes it."""
     refused: set[str] = set()
     while True:
         plan = plan_processors(specialization, program, folder, refused)
         require_cpu_code_runs(plan, job.recipe, job.device)
+        sources = planned_sources(plan, specialization.prepared, job.accept_precision_loss)
+        require_precision(sources, job.reporter)
         try:
             with job.reporter.phase("lower", len(plan.segments)) as advance:
                 lower_job = LowerJob(plan, job.device, specialization.accelerators, job.cache, folder)
-                return plan, lower_plan(lower_job, advance)
+                return plan, sources, lower_plan(lower_job, advance)
         except RefusedNodesError as error:
             if refused.issuperset(error.nodes):
                 raise

@@ -324,6 +324,37 @@ class Gates(_Section):
     min_sqnr_npu_8_bit: float = Field(
         NPU_SIGNAL_TO_NOISE["8 bit"], gt=0, description="The same with 8-bit activations (a8w8)."
     )
+    max_rewrite_error: float = Field(
+        1e-4,
+        gt=0,
+        description="Largest |rewritten - source| / max |source| of an output of the rewritten graph in float32,"
+        " against the model as it was given; integers and bools have to be equal.",
+    )
+    min_source_sqnr_float32: float = Field(
+        80.0,
+        gt=0,
+        description="Least signal-to-noise ratio, dB, of each output of a final graph in float32 against the model as"
+        " it was given.",
+    )
+    min_source_sqnr_float16: float = Field(40.0, gt=0, description="The same of a final graph in float16.")
+    min_source_sqnr_16_bit: float = Field(
+        30.0,
+        gt=0,
+        description="The same of a graph for an NPU with 16-bit activations and 8-bit weights (a16w8).",
+    )
+    min_source_sqnr_8_bit: float = Field(
+        10.0,
+        gt=0,
+        description="The same of a final graph with FP8 layers, or of one for an NPU with fewer bits (a8w8, a16w4,"
+        " hvx), where an output makes no decisions.",
+    )
+    min_source_decisions: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Least share of clear decisions of the model (the largest of logits or of a softmax) that a final"
+        " graph with FP8 layers or fewer bits keeps.",
+    )
 
 
 class Recipe(_Section):

@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.filesize import decimal
 
+from npuc.compare.fidelity import fidelity_notes, fidelity_rows
 from npuc.manifest import Manifest
 from npuc.tables import amount, layer_label
 from npuc.training_curves import read_curves
@@ -41,6 +42,8 @@ def write_report(manifest: Manifest, folder: Path) -> None:
     )
     text = environment.get_template("report.html.j2").render(
         manifest=manifest,
+        fidelity=fidelity_rows(manifest),
+        fidelity_notes=fidelity_notes(manifest),
         layer_counts=sorted(counts.items()),
         policies=_policies(manifest),
         notes=sorted({s.note for component in manifest.components for s in component.segments}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -62,6 +63,11 @@ def save_samples(feeds: Mapping[str, Sequence[Feeds]], folder: Path) -> None:
         for name, array in sample.items()
     }
     save_file(dict(sorted(tensors.items())), folder / SAMPLES_NAME)
+
+
+def is_storable(dtype: np.dtype[Any]) -> bool:
+    """Tells whether samples may have an element type."""
+    return dtype.type in _DTYPES.values()
 
 
 def load_samples(folder: Path) -> dict[str, list[Feeds]]:

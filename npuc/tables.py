@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
+from npuc.compare.fidelity import ACCEPTED, FAILED, LOST, FidelityRow, fidelity_notes, fidelity_rows
 from npuc.manifest import Agreement, Manifest
 from npuc.terminal import printable
 
 if TYPE_CHECKING:
-    from npuc.verify import SourceComparison
+    from npuc.verify_source import SourceComparison
 
 
 _TEXT_COLUMNS = frozenset(
@@ -33,6 +35,7 @@ _TEXT_COLUMNS = frozenset(
         "why",
     }
 )
+_FIDELITY_COLOURS = {"": "green", ACCEPTED: "yellow", LOST: "red", FAILED: "red"}
 _VERDICT_COLOURS = {"met": "green", "possible": "yellow", "not met": "red"}
 
 
@@ -147,10 +150,23 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
     return table
 
 
+def fidelity_table(rows: Sequence[FidelityRow], title: str = "from the model to the binary") -> Table:
+    """Returns how far each step from the user's model to the binary is from the one before it or from the model."""
+    table = _table(title, "component", "source", "rewritten", "final", "decisions", "binary", "")
+    for row in rows:
+        mark = f"[{_FIDELITY_COLOURS[row.verdict]}]{row.verdict or 'ok'}[/]"
+        cells = (row.component, row.source, row.rewritten, row.final, row.decisions, row.binary)
+        table.add_row(*map(escape, cells), mark)
+    return table
+
+
 def print_agreement(console: Console, manifest: Manifest) -> None:
     """Prints the agreement recorded in a manifest, and once each how binaries were executed or why not."""
     segments = {segment.name: segment for component in manifest.components for segment in component.segments}
     console.print(agreement_table({name: segment.agreement for name, segment in segments.items()}))
+    console.print(fidelity_table(fidelity_rows(manifest)))
+    for note in fidelity_notes(manifest):
+        console.print(note, highlight=False, markup=False)
     for note in (*manifest.notes, *sorted({segment.note for segment in segments.values()})):
         console.print(note, style="dim", highlight=False)
 
@@ -197,16 +213,10 @@ def amount(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
-def source_tables(comparison: SourceComparison) -> list[Table]:
-    """Returns how far the artifact is from the source model: by component, and by answers."""
-    differences = _table(
-        "against the source model: what precision costs", "component", "relative error", "SQNR"
-    )
-    for name, agreement in comparison.components.items():
-        sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
-        differences.add_row(name, f"{agreement.max_relative_error:.2e}", sqnr)
+def answer_table(comparison: SourceComparison) -> Table:
+    """Returns what the source model and the artifact answer to the same requests."""
     answers = _table("against the source model: answers", "request", "source", "artifact", "")
     for row in comparison.rows:
         mark = "[green]same[/]" if row.same else "[yellow]differs[/]"
         answers.add_row(row.prompt, printable(row.source), printable(row.artifact), mark)
-    return [differences, answers] if any(row.prompt for row in comparison.rows) else [differences]
+    return answers

@@ -1,30 +1,23 @@
-"""Executes an artifact's binaries against their references, and the references against the source model."""
+"""Executes an artifact's binaries against their references."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Executor, Feeds, Program
-from exporter.sources import open_source
+from exporter.program import Executor, Feeds
 from npuc.agreement import Bound, compare, worst
 from npuc.artifact import MODEL_FOLDER, Artifact
 from npuc.code_outputs import code_decoder
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
-from npuc.recipe import Recipe
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds, segment_feeds
-from npuc.stages.capture import capture_options
-from npuc.stages.observe import draw_requests, program_runner
 from targets.joint import each_chip
 from targets.shared_weights import GRAPHS
 
-_ANSWER_REQUESTS = 4  # enough to see a broken loop; accuracy on a test set is a benchmark's business
-_ANSWER_TOKENS = 8
 _TIMED_CALLS = 5
 
 
@@ -143,82 +136,3 @@ def _least_seconds(executor: Executor, feeds: Feeds) -> float:
         executor(feeds)
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-@dataclasses.dataclass(frozen=True)
-class AnswerRow:
-    """What the source and the artifact replied to one request."""
-
-    prompt: str
-    source: str
-    artifact: str
-
-    @property
-    def same(self) -> bool:
-        """Whether the answers are equal."""
-        return self.source == self.artifact
-
-
-@dataclasses.dataclass(frozen=True)
-class SourceComparison:
-    """An artifact beside the model it claims to be made from.
-
-    Attributes:
-        same_source: Whether the source's files have the checksums recorded in the manifest.
-        components: Component name → difference between the source graph and the artifact's reference graph, given
-            the same inputs: what precision costs.
-        rows: Answers of both to the same requests; the artifact's by its binaries.
-    """
-
-    same_source: bool
-    components: Mapping[str, Agreement]
-    rows: tuple[AnswerRow, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the artifact was made from this model."""
-        return self.same_source
-
-
-def compare_with_source(artifact: Artifact, model: str) -> SourceComparison:
-    """Captures the source again and compares it with the artifact.
-
-    Args:
-        artifact: Opened artifact.
-        model: What `npuc compile` was given.
-    """
-    recipe = Recipe.model_validate(artifact.manifest.recipe)
-    # the artifact holds samples of its own: what it was calibrated with need not be there any more
-    program = open_source(model, dataclasses.replace(capture_options(recipe), calibration=None))
-    samples = load_samples(artifact.folder / MODEL_FOLDER)
-    source = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
-    components = {
-        record.name: compare(
-            _cast_inputs(source[record.name], program.components[record.name]),
-            artifact.reference(record),
-            samples.get(record.name, []),
-            Bound(),
-        )
-        for record in artifact.manifest.components
-        if record.name in source
-    }
-    same = program.provenance.get("files") == artifact.manifest.source.get("files")
-    return SourceComparison(same, components, _answers(artifact, program, source))
-
-
-def _cast_inputs(executor: Executor, component: Component) -> Executor:
-    dtypes = {spec.name: spec.numpy_dtype for spec in component.inputs}
-    return lambda feeds: executor({name: feeds[name].astype(dtype) for name, dtype in dtypes.items()})
-
-
-def _answers(artifact: Artifact, program: Program, source: Mapping[str, Executor]) -> tuple[AnswerRow, ...]:
-    runner = program_runner(program)
-    rows = []
-    segments = [segment for component in artifact.manifest.components for segment in component.segments]
-    reference = any(segment.executable is None for segment in segments)
-    with artifact.executors(reference=reference) as executors:
-        for request in draw_requests(program.requests, _ANSWER_REQUESTS):
-            expected = runner.generate(source, request, _ANSWER_TOKENS).text
-            actual = artifact.runner().generate(executors, request, _ANSWER_TOKENS).text
-            rows.append(AnswerRow(request.prompt, expected, actual))
-    return tuple(rows)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.metadata import PackageNotFoundError, version
 
 from npuc.errors import ResourceError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the manifest; raised with every change that an older npuc could not read."""
 
 TOOLS = (
@@ -20,6 +21,9 @@ TOOLS = (
     "torch",
     "ziglang",
 )
+
+OPTIONAL = ("transformers",)
+"""Packages that run a model as it was given; without them it is not compared."""
 
 
 def npuc_version() -> str:
@@ -39,3 +43,12 @@ def npuc_version() -> str:
 def tool_versions() -> dict[str, str]:
     """Returns the versions of the packages that shape an artifact's bytes."""
     return {name: version(name) for name in TOOLS}
+
+
+def optional_versions() -> dict[str, str]:
+    """Returns the versions of packages that answer for a model where they are installed."""
+    versions = {}
+    for name in OPTIONAL:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

@@ -60,11 +60,35 @@ def signal_to_noise(reference: Array, actual: Array) -> float:
     if finite is None:
         return -math.inf
     expected, received = finite
-    signal = float(np.square(expected).sum())
-    noise = float(np.square(expected - received).sum())
-    if noise == 0.0:
+    return decibels(float(np.square(expected).sum()), float(np.square(expected - received).sum()))
+
+
+def decibels(signal: float, noise: float) -> float:
+    """Returns 10 log10(signal / noise): infinity where there is no noise, -infinity where the noise is not finite.
+
+    Args:
+        signal: Sum of squares of the reference.
+        noise: Sum of squares of the difference.
+    """
+    if noise == 0:
         return math.inf
-    return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf
+    if not math.isfinite(noise) or signal == 0:
+        return -math.inf
+    return 10 * math.log10(signal / noise)
+
+
+def energies(expected: Array, actual: Array) -> tuple[float, float]:
+    """Returns the sums of squares of a reference and of the difference.
+
+    Args:
+        expected: The reference; of it, values that are not finite do not count.
+        actual: Of the same shape; the difference is infinite where it is not, or where other values are finite.
+    """
+    wide = np.nan_to_num(expected.astype(np.float64), posinf=0.0, neginf=0.0)
+    if expected.shape != actual.shape or not np.array_equal(np.isfinite(expected), np.isfinite(actual)):
+        return float(np.sum(wide**2)), math.inf
+    gap = wide - np.nan_to_num(actual.astype(np.float64), posinf=0.0, neginf=0.0)
+    return float(np.sum(wide**2)), float(np.sum(gap**2))
 
 
 def _finite_values(reference: Array, actual: Array) -> tuple[Array, Array] | None:

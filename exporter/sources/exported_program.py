@@ -18,12 +18,14 @@ from typing import Any
 
 import torch
 
-from exporter.capture import Capture, capture_program, shorten
+from exporter.capture import Capture, capture_program
 from exporter.errors import ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.options import CaptureOptions
 from exporter.program import Program, Role
+from exporter.shorten import shorten
 from exporter.sources.python_factory import bind_tensors, tensor_spec
+from exporter.sources.torch_original import torch_original
 
 MAX_JSON_BYTES = 256 << 20
 
@@ -53,8 +55,12 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
     weights: dict[str, torch.Tensor] = dict(exported.named_parameters())
     _check_types(weights, path)
     component = capture_program(exported, what, bind_tensors(weights))
+    # guards are expressions that torch would evaluate; shapes are static, so that there is nothing to guard
+    original = torch_original(
+        lambda: exported.module(check_guards=False), component, tuple(example.values()), _keywords(exported)
+    )
     return generic_program(
-        component, path, options, {name: tensor.numpy() for name, tensor in example.items()}
+        component, path, options, original, {name: tensor.numpy() for name, tensor in example.items()}
     )
 
 
@@ -144,6 +150,11 @@ def _example(exported: torch.export.ExportedProgram, path: Path) -> dict[str, to
             remedy="export a module whose forward takes tensors only",
         )
     return {str(name): tensor for name, tensor in zip(names, tensors, strict=True)}
+
+
+def _keywords(exported: torch.export.ExportedProgram) -> list[str]:
+    """Returns the inputs that are passed by name; they follow those passed by position."""
+    return [] if exported.example_inputs is None else list(exported.example_inputs[1])
 
 
 def _check_types(weights: Mapping[str, torch.Tensor], path: Path) -> None:

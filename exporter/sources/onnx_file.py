@@ -9,15 +9,16 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
-from exporter.capture import shorten
 from exporter.errors import ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
+from exporter.shorten import shorten
 from exporter.simplify import simplify
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
+from exporter.sources.onnx_original import onnx_original
 from exporter.sources.opset import to_opset
 
 MAX_PROTO_BYTES = (1 << 31) - 1
@@ -52,7 +53,8 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     _check_outputs(model.graph, path)
     modality = guess_modality([tensor_spec(value) for value in model.graph.inputs])
     tag_modalities(model.graph, (), modality)
-    return generic_program(Component(COMPONENT, Role.MODEL, modality, model), path, options)
+    component = Component(COMPONENT, Role.MODEL, modality, model)
+    return generic_program(component, path, options, onnx_original(path, component.inputs))
 
 
 def _parse(path: Path) -> onnx.ModelProto:

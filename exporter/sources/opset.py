@@ -10,8 +10,9 @@ import onnx
 import onnx_ir as ir
 from onnxscript import version_converter
 
-from exporter.capture import OPSET, shorten
+from exporter.capture import OPSET
 from exporter.errors import ExportError
+from exporter.shorten import shorten
 
 # what it cannot convert itself it leaves to onnx, and warns the user of npuc about it
 logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)

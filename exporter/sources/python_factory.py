@@ -18,11 +18,13 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from exporter.capture import Capture, capture_module, shorten, torch_dtype
+from exporter.capture import Capture, capture_module, torch_dtype
 from exporter.errors import ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.options import CaptureOptions
 from exporter.program import Program, Role, TensorSpec
+from exporter.shorten import shorten
+from exporter.sources.torch_original import torch_original
 from exporter.weights import Bind
 
 _FORM = "return (module, inputs): a torch.nn.Module and a tuple or dict of example tensors"
@@ -48,7 +50,13 @@ def open_factory(path: Path, function: str, options: CaptureOptions) -> Program:
         module, what, bind_tensors(dict(module.named_parameters(remove_duplicate=False)))
     )
     return generic_program(
-        component, path, options, {name: tensor.detach().cpu().numpy() for name, tensor in example.items()}
+        component,
+        path,
+        options,
+        torch_original(
+            lambda: module, component, tuple(example.values()), list(example) if by_keyword else []
+        ),
+        {name: tensor.detach().cpu().numpy() for name, tensor in example.items()},
     )
 
 

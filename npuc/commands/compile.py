@@ -61,6 +61,11 @@ from targets.registry import target_names
 @click.option(
     "--dump-ir", type=click.Path(path_type=Path), help="Folder for the graph after each pass, with times."
 )
+@click.option(
+    "--accept-precision-loss",
+    is_flag=True,
+    help="Write the artifact even if its number formats lose more than the recipe's [gates] allow; it says so.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def compile_command(
     model: str,
@@ -76,6 +81,7 @@ def compile_command(
     qat: str | None,
     data: Path | None,
     dump_ir: Path | None,
+    accept_precision_loss: bool,
     quiet: bool,
 ) -> None:
     """Compiles MODEL for a device and executes the result before it is written.
@@ -102,6 +108,7 @@ def compile_command(
         qat=None if qat is None else parse_assignments(qat),
         data=data,
         dump_ir=dump_ir,
+        accept_precision_loss=accept_precision_loss,
         reporter=reporter,
     )
     if quiet:

@@ -8,15 +8,24 @@ import click
 
 from npuc.console import open_console
 
+RECORDED = (
+    "from the model to the binary (rewritten and final as recorded; --against MODEL measures them again)"
+)
+
 
 @click.command("verify", short_help="Check files and execute every binary against its reference.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--against", metavar="MODEL", help="Also compare with the model the artifact was made from.")
 def verify_command(artifact: Path, against: str | None) -> int:
-    """Checks ARTIFACT. Exit code 1 where a file was changed or a binary disagrees with its reference."""
+    """Checks ARTIFACT. Exit code 1 where a file was changed or a binary disagrees with its reference.
+
+    With --against also where the rewritten or the final graphs disagree with MODEL.
+    """
     from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
-    from npuc.tables import agreement_table, source_tables, subnetwork_table
-    from npuc.verify import compare_with_source, subnetwork_seconds, verify_binaries
+    from npuc.compare.fidelity import fidelity_notes, fidelity_rows
+    from npuc.tables import agreement_table, answer_table, fidelity_table, subnetwork_table
+    from npuc.verify import subnetwork_seconds, verify_binaries
+    from npuc.verify_source import compare_with_source
 
     console = open_console()
     opened = Artifact(artifact)
@@ -32,10 +41,15 @@ def verify_command(artifact: Path, against: str | None) -> int:
     if len(opened.manifest.subnetworks) > 1:
         console.print(subnetwork_table(opened.manifest, subnetwork_seconds(opened)))
     passed = all(agreement.passed for agreement in agreements.values())
-    if against is not None:
+    if against is None:
+        console.print(fidelity_table(fidelity_rows(opened.manifest, agreements), RECORDED))
+    else:
         comparison = compare_with_source(opened, against)
-        for table in source_tables(comparison):
-            console.print(table)
+        console.print(fidelity_table(fidelity_rows(opened.manifest, agreements, comparison.sources)))
+        for note in fidelity_notes(opened.manifest, comparison.sources):
+            console.print(note, highlight=False, markup=False)
+        if any(row.prompt for row in comparison.rows):
+            console.print(answer_table(comparison))
         if not comparison.same_source:
             console.print("the model's files are not those the artifact was made from", style="bold red")
         passed = passed and comparison.passed

@@ -10,6 +10,7 @@ from exporter.families.kv_cache import CACHE_PREFIX
 from exporter.program import Component
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
+from npuc.compare.records import SourceRecord
 from npuc.manifest import (
     Budget,
     ComponentRecord,
@@ -37,10 +38,11 @@ CACHE_LOST = "not valid across a switch: key/value heads were pruned; run the pr
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """Everything a compile made and measured; `lowered` by segment."""
+    """Everything a compile made and measured; `sources` by component, `lowered` by segment."""
 
     prepared: Prepared
     plan: Plan
+    sources: Mapping[str, SourceRecord]
     device: Device
     tier: str
     recipe: Recipe
@@ -79,11 +81,20 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
         recipe=built.recipe.model_dump(mode="json"),
         components=tuple(_component(built, plan) for plan in built.plan.components.values()),
         subnetworks=tuple(_subnetwork(built, network) for network in built.prepared.subnetworks),
-        notes=built.plan.notes,
+        notes=(*([random_inputs_note(program.drawn)] if program.drawn else []), *built.plan.notes),
         format_errors=built.prepared.format_errors,
         budgets=limits,
         files=files,
     )
+
+
+def random_inputs_note(drawn: str) -> str:
+    """Returns what to say of a model that was calibrated and compared on random numbers.
+
+    Args:
+        drawn: What they are, in words.
+    """
+    return f"calibrated and compared on {drawn}. Real inputs tell more: --calibration INPUTS.npz"
 
 
 def _full_components(built: Built) -> dict[str, Component]:
@@ -125,6 +136,7 @@ def _component(built: Built, plan: ComponentPlan) -> ComponentRecord:
         inputs=tuple(TensorRecord.of(spec) for spec in component.inputs),
         outputs=tuple(TensorRecord.of(spec) for spec in component.outputs),
         layers=built.prepared.layers[component.name],
+        source=built.sources[component.name],
         npu=plan.npu,
         segments=tuple(_segment(built, plan, segment) for segment in plan.segments),
     )

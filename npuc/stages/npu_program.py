@@ -12,15 +12,17 @@ import onnx_ir as ir
 
 import npuc
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Executor, Feeds
+from exporter.program import Component, Feeds
 from npuc.agreement import Bound, compare
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
 from npuc.cache import content_key, package_digest
+from npuc.compare.graph_precision import casting_executor, graph_precision
+from npuc.compare.original_answers import load_answers
+from npuc.compare.precision_bound import scheme_bound
 from npuc.dump_ir import IrDump
 from npuc.manifest import NpuRecord
 from npuc.progress import Advance
 from npuc.samples import load_samples
-from npuc.segments import cast_feeds
 from npuc.stages.float_program import FloatProgram, load_float_program
 from npuc.stages.prepare import PrepareJob, observe_program, prepare_key
 from npuc.stages.prepared import Prepared
@@ -73,9 +75,10 @@ class NpuProgram:
 
 @dataclasses.dataclass(frozen=True)
 class _Derived:
-    """A graph for the NPU, how it was made, and why."""
+    """A graph for the NPU, what it was made of, how, and why."""
 
     component: Component
+    before: ir.Model
     scheme: str
     reason: str
     remarks: Sequence[Remark]
@@ -129,29 +132,28 @@ def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Adva
     with tempfile.TemporaryDirectory(prefix=".float-", dir=building) as name:
         derived = _derive(job, model_folder.parent, Path(name))
         write_weights({name: entry.component for name, entry in derived.items()}, destination)
-    samples = load_samples(model_folder)
+    samples, answers = load_samples(model_folder), load_answers(model_folder.parent)
     summary = {}
     for name, entry in derived.items():
         path = destination / f"{name}.onnx"
         ir.save(entry.component.model, path)
         reference = OnnxExecutor(model_folder / f"{name}.onnx")
-        drift = compare(reference, _with_cast(OnnxExecutor(path), entry.component), samples[name], Bound())
+        formats = [layer.format for layer in job.prepared.layers[name]]
+        bound = scheme_bound(entry.scheme, formats, job.source.recipe.gates)
+        drift = compare(reference, casting_executor(path), samples[name], Bound())
         summary[name] = NpuRecord(
             processor=job.accelerator.name,
             scheme=entry.scheme,
             reason=entry.reason,
             sqnr=drift.sqnr,
             max_relative_error=drift.max_relative_error,
+            precision=graph_precision(entry.before, path, answers.get(name, []), bound),
             weight_bytes=_weight_bytes(entry.component),
             weight_bytes_before=_weight_bytes(job.prepared.program.components[name]),
         ).model_dump()
         advance(1, _weight_bytes(entry.component))
     write_remarks({name: entry.remarks for name, entry in derived.items()}, destination)
     return summary
-
-
-def _with_cast(executor: Executor, component: Component) -> Executor:
-    return lambda feeds: executor(cast_feeds(feeds, component.inputs))
 
 
 def _derive(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, _Derived]:
@@ -165,7 +167,7 @@ def _as_it_is(prepared: Component) -> _Derived:
     """A graph that comes quantised keeps its integers, whatever the NPU could compute in."""
     component = dataclasses.replace(prepared, model=prepared.model.clone())
     scheme = source_scheme(component.model).value
-    return _Derived(component, scheme, "quantised in the source: used as it is", ())
+    return _Derived(component, prepared.model, scheme, "quantised in the source: used as it is", ())
 
 
 def _float16(job: NpuProgramJob) -> dict[str, _Derived]:
@@ -173,7 +175,7 @@ def _float16(job: NpuProgramJob) -> dict[str, _Derived]:
     for name, prepared in job.prepared.program.components.items():
         component = dataclasses.replace(prepared, model=prepared.model.clone())
         remarks = legalize_float16(component)
-        derived[name] = _Derived(component, _scheme(job), job.choice.reason, remarks)
+        derived[name] = _Derived(component, prepared.model, _scheme(job), job.choice.reason, remarks)
     return derived
 
 
@@ -190,9 +192,10 @@ def _requantised(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, 
 
 
 def _requantised_component(job: NpuProgramJob, component: Component, feeds: Sequence[Feeds]) -> _Derived:
+    before = component.model.clone()
     if _scheme(job) == VECTOR_UNITS:
         remarks = quantise_for_vector_units(component, feeds)
-        return _Derived(component, Scheme.A8W8.value, job.choice.reason, remarks)
+        return _Derived(component, before, Scheme.A8W8.value, job.choice.reason, remarks)
     scheme, reason, least_sqnr = Scheme(_scheme(job)), job.choice.reason, LEAST_SQNR
     remarks = []
     wide_factors = job.accelerator.wide_factors
@@ -204,7 +207,7 @@ def _requantised_component(job: NpuProgramJob, component: Component, feeds: Sequ
         row = measure_scheme(component, scheme, feeds, wide_factors=wide_factors)
         reason, least_sqnr = f"{reason}; {row.sqnr:.1f} dB against float32", row.least_sqnr
     remarks += requantize(component, scheme, feeds, wide_factors=wide_factors, least_sqnr=least_sqnr)
-    return _Derived(component, scheme.value, reason, remarks)
+    return _Derived(component, before, scheme.value, reason, remarks)
 
 
 def _weight_bytes(component: Component) -> int:

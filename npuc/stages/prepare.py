@@ -24,12 +24,16 @@ from exporter.sources import DEMO, open_source
 from exporter.sources.fingerprint import source_fingerprint, source_identity
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import Cache, content_key, package_digest
+from npuc.compare.records import SourceRecord
+from npuc.compare.sample_files import save_labelled
+from npuc.compare.samples import label_samples
 from npuc.dump_ir import IrDump
 from npuc.progress import ProgressReporter
-from npuc.recipe import Recipe
-from npuc.samples import save_samples
+from npuc.recipe import Gates, Recipe
 from npuc.stages.augmentation import make_augmenter
 from npuc.stages.capture import calibration_digest, capture_options
+from npuc.stages.compare_precision import TRAINED, PrecisionStage, compare_precision
+from npuc.stages.compare_rewrites import Compared, compare_rewrites
 from npuc.stages.distill import (
     StudentSource,
     copy_student_curve,
@@ -37,7 +41,7 @@ from npuc.stages.distill import (
     student_remark,
 )
 from npuc.stages.float_program import copy_graphs, keep_float_program
-from npuc.stages.normalize import normalize_program
+from npuc.stages.normalize import Normalized, normalize_program
 from npuc.stages.observe import draw_requests, record_feeds
 from npuc.stages.prepared import Prepared, load_prepared, summarize
 from npuc.stages.prune import Pruned, PruneJob, prune_program
@@ -46,15 +50,18 @@ from npuc.stages.quantize import quantize_program
 from npuc.stages.remarks import write_remarks
 from npuc.stages.subnetworks import Nested, measure_accuracy, record_subnetwork_feeds, write_subnetworks
 from npuc.stages.training_data import training_data_digests
-from npuc.stages.verification_samples import verification_samples
+from npuc.stages.verification_samples import affordable_edges, verification_samples
 from npuc.training_curves import SUBNETWORKS, write_curve
-from npuc.version import tool_versions
+from npuc.version import optional_versions, tool_versions
 from npuc.weights_file import large_initializers, write_weights
 from passes.elastic import Subnetwork, lay_out
-from passes.remark import Remark
 
 VERIFICATION_REQUESTS = 2
 """Requests whose component inputs are kept in the artifact: enough to repeat the comparison anywhere."""
+
+
+_BINARY_GATES = {name for name in Gates.model_fields if "source" not in name and "rewrite" not in name}
+"""Gates of binaries, which decide nothing here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +90,14 @@ class Observed:
     Attributes:
         program: Elementary operators, static shapes.
         feeds: Component name → inputs of the calibration requests.
-        remarks: Component name → remarks of the passes.
+        normalized: What was rewritten.
         student: What the program was captured from, where a student was distilled.
         pruned: Its sub-networks, where the recipe asks for any.
     """
 
     program: Program
     feeds: dict[str, list[Feeds]]
-    remarks: dict[str, list[Remark]]
+    normalized: Normalized
     student: StudentSource | None = None
     pruned: Pruned | None = None
 
@@ -145,10 +152,11 @@ def _trains(recipe: Recipe) -> bool:
 def _decisive(job: PrepareJob) -> tuple[dict[str, Any], list[Any], str, dict[str, Any], str]:
     """Returns what decides the result besides the model."""
     recipe = job.recipe.model_dump(
-        mode="json", exclude={"name": True, "gates": True, "npu": True, "precision": {"npu"}}
+        mode="json", exclude={"name": True, "gates": _BINARY_GATES, "npu": True, "precision": {"npu"}}
     )
     code = package_digest(exporter, passes, npuc)
-    return recipe, training_data_digests(job.recipe), calibration_digest(job.recipe), tool_versions(), code
+    versions = tool_versions() | optional_versions()
+    return recipe, training_data_digests(job.recipe), calibration_digest(job.recipe), versions, code
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
@@ -159,10 +167,15 @@ def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:
 def _build_from(job: PrepareJob, float_folder: Path, folder: Path) -> dict[str, Any]:
     dump = IrDump(job.dump_folder)
     checkpoints = _training_folder(job)
-    observed = observe_program(job, dump, float_folder, checkpoints)
-    program, remarks = observed.program, observed.remarks
+    observed = observe_program(job, dump, float_folder)
+    with job.reporter.phase("compare", len(observed.program.components)) as advance:
+        compared = compare_rewrites(
+            observed.program, observed.normalized.rewritings, observed.feeds, job.recipe.gates, advance
+        )
+    observed = _with_subnetworks(job, observed, float_folder, checkpoints)
+    program, remarks = observed.program, observed.normalized.remarks
     subnetworks = observed.pruned.subnetworks if observed.pruned is not None else ()
-    master = copy_graphs(program) if _trains(job.recipe) else None  # quantising changes the graphs in place
+    master = copy_graphs(program)  # quantising changes the graphs in place
     qat = _qat_stage(job, program)
     with job.reporter.phase("quantize", 2 * len(program.components)) as advance:
         quantized = quantize_program(program, job.recipe, observed.feeds, advance, dump)
@@ -181,22 +194,25 @@ def _build_from(job: PrepareJob, float_folder: Path, folder: Path) -> dict[str, 
             write_curve(observed.pruned.curve, SUBNETWORKS, folder)
     write_remarks(remarks, folder)
     nested = _write_model(job, program, subnetworks, folder)
-    if master is not None:
+    if _trains(job.recipe):
         requests = draw_requests(program.requests, job.recipe.calibration.samples)
         keep_float_program(master, subnetworks, requests, folder)
+    layers = dict(quantized.layers)
+    for network in nested:
+        layers |= {narrowed: layers[name] for name, narrowed in network.components.items()}
+    sources = _compare_precision(job, PrecisionStage(program, master, job.recipe, layers, folder), compared)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    return summarize(program, quantized, nested)
+    return summarize(program, quantized, nested, sources)
 
 
-def observe_program(job: PrepareJob, dump: IrDump, folder: Path, checkpoints: Path | None = None) -> Observed:
+def observe_program(job: PrepareJob, dump: IrDump, folder: Path) -> Observed:
     """Captures and normalises a model and runs its calibration requests.
 
     Args:
         job: What to prepare.
         dump: Is shown the graph after each pass.
         folder: Existing; keeps the float weights, which the program is bound to, for as long as it is used.
-        checkpoints: Where training of sub-networks keeps what it needs to go on after an interruption, or None.
 
     Raises:
         DiagnosticError: The model cannot be read, captured, rewritten or executed.
@@ -206,21 +222,32 @@ def observe_program(job: PrepareJob, dump: IrDump, folder: Path, checkpoints: Pa
         program = _open(job, student)
         advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
     with job.reporter.phase("normalize", len(program.components)) as advance:
-        remarks = normalize_program(program, advance, dump)
+        normalized = normalize_program(program, advance, dump)
     _store(job, program, folder / "captured")
-    feeds, pruned = _observe(job, program), None
-    if job.recipe.prune is not None:
-        pruned = prune_program(
-            PruneJob(
-                job.model, job.recipe.prune, job.reporter, checkpoints, make_augmenter(job.recipe.augment)
-            ),
-            program,
-            feeds,
-        )
-        _store(job, program, folder / "trained")
-        shutil.rmtree(folder / "captured")
-        feeds = _observe(job, program)
-    return Observed(program, feeds, remarks, student, pruned)
+    return Observed(program, _observe(job, program), normalized, student)
+
+
+def _with_subnetworks(
+    job: PrepareJob, observed: Observed, folder: Path, checkpoints: Path | None
+) -> Observed:
+    """Trains sub-networks, where the recipe asks for any."""
+    program, settings = observed.program, job.recipe.prune
+    if settings is None:
+        return observed
+    prune_job = PruneJob(job.model, settings, job.reporter, checkpoints, make_augmenter(job.recipe.augment))
+    pruned = prune_program(prune_job, program, observed.feeds)
+    _store(job, program, folder / "trained")
+    shutil.rmtree(folder / "captured")
+    return dataclasses.replace(observed, feeds=_observe(job, program), pruned=pruned)
+
+
+def _compare_precision(job: PrepareJob, stage: PrecisionStage, compared: Compared) -> dict[str, SourceRecord]:
+    """Compares the final graphs; what training changed is compared with the trained float program."""
+    prune = job.recipe.prune
+    if prune is not None and prune.steps and not prune.keep_full:
+        stage = dataclasses.replace(stage, instead=TRAINED)
+    with job.reporter.phase("precision", len(stage.program.components)) as advance:
+        return compare_precision(stage, compared, advance)
 
 
 def _store(job: PrepareJob, program: Program, folder: Path) -> None:
@@ -274,12 +301,15 @@ def _write_model(
         write_weights(program.components, model_folder, lambda nbytes: advance(1, nbytes))
     for name, component in program.components.items():
         ir.save(component.model, model_folder / f"{name}.onnx")
+    full = dataclasses.replace(program, components=dict(program.components))
     nested = write_subnetworks(program, subnetworks, model_folder)
     with job.reporter.phase("reference", 1) as advance:
+        edges = affordable_edges(full)
         requests = draw_requests(program.requests, VERIFICATION_REQUESTS)
+        requests += tuple(edge.request for edge in edges)
         feeds = record_subnetwork_feeds(program, nested, requests, model_folder)
         samples = verification_samples(program, feeds)
-        save_samples(samples, model_folder)
+        save_labelled(label_samples(samples, feeds, [edge.name for edge in edges]), model_folder)
         nested = measure_accuracy(program, nested, job.model, model_folder)
         advance(1, _nbytes(samples))
     for name, content in sorted(program.assets.items()):

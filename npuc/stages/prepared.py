@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from exporter.program import Component, Modality, Program, Role
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
+from npuc.compare.records import SourceRecord
 from npuc.manifest import FormatError, LayerRecord
 from npuc.stages.quantize import Quantized
 from npuc.stages.subnetworks import Nested
@@ -26,20 +27,25 @@ class Prepared:
         layers: Component name → format of each layer.
         format_errors: Output error of both FP8 formats by modality.
         subnetworks: The largest, the full program, first.
+        sources: Component name → how far it is from the user's model.
     """
 
     program: Program
     layers: dict[str, tuple[LayerRecord, ...]]
     format_errors: tuple[FormatError, ...]
     subnetworks: tuple[Nested, ...]
+    sources: dict[str, SourceRecord]
 
 
-def summarize(program: Program, quantized: Quantized, nested: Sequence[Nested]) -> dict[str, Any]:
+def summarize(
+    program: Program, quantized: Quantized, nested: Sequence[Nested], sources: Mapping[str, SourceRecord]
+) -> dict[str, Any]:
     """Returns what `load_prepared` needs besides the files, as data for JSON."""
     return {
         "family": program.family,
         "settings": program.settings,
         "provenance": program.provenance,
+        "drawn": program.drawn,
         "components": [
             {"name": component.name, "role": component.role.value, "modality": component.modality.value}
             for component in program.components.values()
@@ -49,6 +55,7 @@ def summarize(program: Program, quantized: Quantized, nested: Sequence[Nested]) 
         },
         "format_errors": [row.model_dump() for row in quantized.format_errors],
         "subnetworks": [dataclasses.asdict(network) for network in nested],
+        "sources": {name: record.model_dump() for name, record in sources.items()},
     }
 
 
@@ -69,7 +76,15 @@ def load_prepared(summary: dict[str, Any], folder: Path) -> Prepared:
         for entry in summary["components"]
     }
     assets = {path.name: path.read_bytes() for path in sorted((folder / ASSETS_FOLDER).iterdir())}
-    program = Program(summary["family"], components, summary["settings"], assets, (), summary["provenance"])
+    program = Program(
+        summary["family"],
+        components,
+        summary["settings"],
+        assets,
+        (),
+        summary["provenance"],
+        drawn=summary["drawn"],
+    )
     layers = {
         name: tuple(LayerRecord.model_validate(layer) for layer in entries)
         for name, entries in summary["layers"].items()
@@ -82,4 +97,5 @@ def load_prepared(summary: dict[str, Any], folder: Path) -> Prepared:
         layers,
         tuple(FormatError.model_validate(row) for row in summary["format_errors"]),
         subnetworks,
+        {name: SourceRecord.model_validate(record) for name, record in summary["sources"].items()},
     )

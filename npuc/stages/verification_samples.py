@@ -6,11 +6,27 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from exporter.program import Feeds, Program
+from exporter.program import Edge, Feeds, Program
 from targets.estimate import operations
 
 MOST_OPERATIONS = 3 * 10**10
 """Multiply-accumulates of all samples of a component: two minutes of HTP's emulation, at 0.2 billion a second."""
+
+
+EDGE_OPERATIONS = 5 * 10**8
+"""The same of requests at the edge: half a minute in emulation of a CPU, at 0.02 billion a second. They are for faults
+of operators, which small models show as well."""
+
+
+def affordable_edges(program: Program, most: int = EDGE_OPERATIONS) -> list[Edge]:
+    """Returns the first requests at the edge whose operations stay within a bound; those of unusual size not.
+
+    Args:
+        program: Static shapes.
+        most: Multiply-accumulates of all of them.
+    """
+    each = max(1, sum(_operations(program, name) for name in program.components))
+    return [edge for edge in program.edges if edge.usual][: most // each]
 
 
 def verification_samples(
@@ -27,8 +43,11 @@ def verification_samples(
     """
     chosen = {}
     for name, samples in feeds.items():
-        each = sum(operations(node) for node in program.components[name].model.graph)
-        count = min(len(samples), max(1, most // max(1, each)))
+        count = min(len(samples), max(1, most // max(1, _operations(program, name))))
         places = np.linspace(0, len(samples) - 1, count).round().astype(int) if count else ()
         chosen[name] = [samples[place] for place in places]
     return chosen
+
+
+def _operations(program: Program, component: str) -> int:
+    return sum(operations(node) for node in program.components[component].model.graph)

@@ -11,7 +11,7 @@ import pytest
 from exporter.families import FAMILIES
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Program
-from exporter.sources import open_source
+from exporter.sources import DEMO, open_source
 from tests.captures import QWEN_OPTIONS
 from tests.tiny_qwen3_vl import build
 
@@ -30,6 +30,12 @@ class Qwen:
     def runner(self) -> Any:
         signatures = {name: component.inputs for name, component in self.program.components.items()}
         return FAMILIES["qwen3_vl"].runner(self.program.settings, self.program.assets, signatures)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Program:
+    """The bundled model; do not change its graphs."""
+    return open_source(DEMO)
 
 
 @pytest.fixture(scope="session", params=["tied", "untied"])

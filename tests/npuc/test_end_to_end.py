@@ -84,7 +84,9 @@ def test_verify_executes_every_binary(artifact, cache):
 
 
 def test_verify_against_the_source(artifact, factory, cache, tmp_path):
-    assert "precision costs" in _npuc("verify", artifact, "--against", factory, cache=cache, check=0).stdout
+    same = _npuc("verify", artifact, "--against", factory, cache=cache, check=0).stdout
+    assert "from the model to the binary" in same
+    assert "torch in eager mode" in same
     other = tmp_path / "classifier.py"
     other.write_text(FACTORY.replace("manual_seed(0)", "manual_seed(1)"))
     result = _npuc("verify", artifact, "--against", f"{other}:classifier", cache=cache, check=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npuc.artifact import Artifact
+from npuc.compare.records import SourceRecord
 from npuc.errors import UsageError
 from npuc.manifest import ComponentRecord, TensorRecord
 from npuc.power import PowerSchedule, PowerSwitch
@@ -73,6 +74,7 @@ def decoder(name, heads):
         inputs=(cache,),
         outputs=(cache,),
         layers=(),
+        source=SourceRecord(missing="made by hand"),
         segments=(),
     )
 

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from npuc.stages.verification_samples import verification_samples
+from exporter.program import Edge, Request
+from npuc.stages.verification_samples import affordable_edges, verification_samples
+from targets.estimate import operations
 from tests.two_layers import float_program
 
 
@@ -45,3 +47,12 @@ def test_a_larger_component_keeps_fewer(program):
     both = dataclasses.replace(program, components={name: component, "empty": component})
     kept = verification_samples(both, {name: _feeds(4), "empty": []}, 1)
     assert {key: len(samples) for key, samples in kept.items()} == {name: 1, "empty": 0}
+
+
+def test_as_many_edges_as_are_affordable_and_none_of_unusual_size(program):
+    edges = tuple(Edge(str(index), Request(), usual=index != 1) for index in range(5))
+    small = dataclasses.replace(program, edges=edges)
+    each = sum(operations(node) for node in next(iter(program.components.values())).model.graph)
+    assert each
+    assert [edge.name for edge in affordable_edges(small, 3 * each)] == ["0", "2", "3"]
+    assert affordable_edges(small, each - 1) == []

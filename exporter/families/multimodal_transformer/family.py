@@ -10,7 +10,7 @@ from exporter.families.family import Signatures
 from exporter.families.multimodal_transformer.runner import MultimodalTransformerRunner, load_tokenizer
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from exporter.program import Component, Program
+from exporter.program import Component, Original, Program
 from exporter.provenance import provenance
 from exporter.reference_model.config import MODEL_TYPE, ModelConfig
 from exporter.reference_model.dataset import load_requests
@@ -46,6 +46,7 @@ class MultimodalTransformerFamily:
             assets={"tokenizer.json": tokenizer},
             requests=tuple(load_requests(Split.CALIBRATION, folder.path)),
             provenance=provenance(folder, checkpoint.files),
+            original=_original(config, checkpoint, folder),
         )
 
     def runner(
@@ -75,6 +76,13 @@ def _capture_components(
         bind = checkpoint.bind(lambda name, prefix=prefix: prefix + name)  # type: ignore[misc]
         components[what.name] = capture_module(module, what, bind)
     return components
+
+
+def _original(config: ModelConfig, checkpoint: Checkpoint, folder: ModelFolder) -> Original:
+    # as above
+    from exporter.families.multimodal_transformer.original import original_model
+
+    return original_model(config, [folder.file(name) for name in checkpoint.files])
 
 
 def _check_inputs(config: ModelConfig, preprocessor: Preprocessor, vocabulary: int) -> None:

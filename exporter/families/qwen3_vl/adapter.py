@@ -12,6 +12,7 @@ from exporter.calibration import folder_requests, image_requests
 from exporter.errors import ExportError
 from exporter.families.family import Signatures
 from exporter.families.qwen3_vl.config import Qwen3VLConfig, parse_config
+from exporter.families.qwen3_vl.original import original_model
 from exporter.families.qwen3_vl.positions import interpolate_positions, patch_coordinates
 from exporter.families.qwen3_vl.runner import Qwen3VLRunner
 from exporter.generation_config import end_tokens
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _TEXT_PREFIX = "model.language_model."
 _VISION_PREFIX = "model.visual."
 _EMBEDDING = "model.language_model.embed_tokens.weight"
+_LM_HEAD = "lm_head.weight"
 
 
 class Qwen3VLFamily:
@@ -68,6 +70,7 @@ class Qwen3VLFamily:
             },
             requests=folder_requests(folder) or image_requests(options.seed, options.requests, layout.size),
             provenance=provenance(folder, checkpoint.files),
+            original=original_model(folder.config, layout.grid, bind_stock_names(config, checkpoint)),
         )
 
     def runner(
@@ -162,14 +165,10 @@ class _Capturer:
 
     @property
     def _bind_text(self) -> Bind:
-        tied = self.config.tie_word_embeddings
-
-        def rename(name: str) -> str:
-            if name == "lm_head.weight":
-                return _EMBEDDING if tied else name
-            return _TEXT_PREFIX + name
-
-        return self.checkpoint.bind(rename)
+        stock = bind_stock_names(self.config, self.checkpoint)
+        return lambda name, dtype, shape: stock(
+            name if name == _LM_HEAD else _TEXT_PREFIX + name, dtype, shape
+        )
 
     def _bind_vision(self, name: str, dtype: ir.DataType, shape: tuple[int, ...]) -> ir.TensorProtocol:
         vision = self.config.vision
@@ -195,6 +194,12 @@ class _Capturer:
             return ir.tensor(positions.reshape(shape).astype(dtype.numpy()))
 
         return ir.LazyTensor(compute, dtype, ir.Shape(shape), name=f"vision_encoder/{stored}.resampled")
+
+
+def bind_stock_names(config: Qwen3VLConfig, checkpoint: Checkpoint) -> Bind:
+    """Binds names of transformers' module, which are those of the checkpoint; a tied LM head is not stored."""
+    tied = config.tie_word_embeddings
+    return checkpoint.bind(lambda name: _EMBEDDING if tied and name == _LM_HEAD else name)
 
 
 def patch_layout(folder: ModelFolder, config: Qwen3VLConfig, options: CaptureOptions) -> PatchLayout:

@@ -27,8 +27,8 @@ COMPONENTS = ["vision_encoder", "audio_encoder", "text_encoder", "fusion", "deco
 
 
 @pytest.fixture(scope="module")
-def program():
-    return MultimodalTransformerFamily().capture(ModelFolder(ASSETS), CaptureOptions())
+def program(demo):
+    return demo
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,72 @@
+"""What must hold of a final graph, by the number formats it has."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+from npuc.agreement import FP8_FORMATS
+from npuc.compare.output_tally import OutputTally
+from npuc.recipe import Gates
+
+LEAST_DECISIONS = 10
+"""Clear decisions from which on a share of them is a measure: of fewer, a single one is more than a tenth."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PrecisionBound:
+    """What must hold for each output of a component.
+
+    Attributes:
+        min_sqnr: Least signal-to-noise ratio, dB.
+        min_decisions: Least share of decisions that stay.
+        by_decisions: Whether that share stands in for the ratio where an output scores alternatives.
+    """
+
+    min_sqnr: float
+    min_decisions: float
+    by_decisions: bool = False
+
+    def holds(self, output: OutputTally) -> bool:
+        """Whether one output is within the bound."""
+        lost = output.decisions.clear - output.decisions.same
+        kept = output.decisions.same >= self.min_decisions * output.decisions.clear
+        if output.is_decision:
+            return kept or lost <= 1
+        if self.by_decisions and output.decisions.clear >= LEAST_DECISIONS and output.ratio != -math.inf:
+            return kept
+        return output.ratio >= self.min_sqnr
+
+    def __str__(self) -> str:
+        ratio = f"SQNR >= {self.min_sqnr:g} dB"
+        return f"{self.min_decisions:.0%} of decisions, else {ratio}" if self.by_decisions else ratio
+
+
+def precision_bound(formats: Iterable[str], base: str, gates: Gates) -> PrecisionBound:
+    """Chooses the bound by the least precise format in a component.
+
+    Args:
+        formats: Formats of its layers.
+        base: Format of everything else.
+        gates: Limits of the recipe.
+    """
+    if FP8_FORMATS & set(formats):
+        return PrecisionBound(gates.min_source_sqnr_8_bit, gates.min_source_decisions, by_decisions=True)
+    wide = gates.min_source_sqnr_float32 if base == "float32" else gates.min_source_sqnr_float16
+    return PrecisionBound(wide, gates.min_source_decisions)
+
+
+def scheme_bound(scheme: str, formats: Iterable[str], gates: Gates) -> PrecisionBound:
+    """Chooses the bound of a graph made for an NPU.
+
+    Args:
+        scheme: `float16`, or bits of activations and weights such as `a16w8`.
+        formats: Formats of the layers it was made from, where it keeps their weights.
+        gates: Limits of the recipe.
+    """
+    if scheme == "float16":
+        return precision_bound(formats, "float16", gates)
+    if scheme == "a16w8":
+        return PrecisionBound(gates.min_source_sqnr_16_bit, gates.min_source_decisions)
+    return PrecisionBound(gates.min_source_sqnr_8_bit, gates.min_source_decisions, by_decisions=True)

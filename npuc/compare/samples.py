@@ -1,0 +1,73 @@
+"""What a component is fed to be compared with the model as the user gave it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from exporter.program import Array, Feeds, Program
+from npuc.segments import cast_feeds
+from npuc.stages.verification_samples import verification_samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One call of a component.
+
+    Attributes:
+        feeds: Its inputs.
+        edge: What is special about them, in words; empty for an ordinary call.
+        usual: Whether the values are of the size that the model is calibrated with.
+    """
+
+    feeds: Feeds
+    edge: str = ""
+    usual: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """A sample and what the original returned for it."""
+
+    sample: Sample
+    outputs: Mapping[str, Array]
+
+
+def comparison_samples(program: Program, feeds: Mapping[str, Sequence[Feeds]]) -> dict[str, list[Sample]]:
+    """Chooses what each component is compared on: recorded calls, then requests at the edge.
+
+    Args:
+        program: Normalised.
+        feeds: Component name → what it was fed, from the calibration requests.
+    """
+    samples = {
+        name: [Sample(feed) for feed in chosen]
+        for name, chosen in verification_samples(program, feeds).items()
+    }
+    if len(program.components) == 1:  # a single graph is fed the tensors of a request as they are
+        ((name, component),) = program.components.items()
+        samples[name] += [
+            Sample(cast_feeds(edge.request.tensors, component.inputs), edge.name, edge.usual)
+            for edge in program.edges
+        ]
+    return samples
+
+
+def label_samples(
+    chosen: Mapping[str, Sequence[Feeds]], recorded: Mapping[str, Sequence[Feeds]], edges: Sequence[str]
+) -> dict[str, list[Sample]]:
+    """Says of recorded calls which were made for requests at the edge.
+
+    Args:
+        chosen: Component name → calls, out of those recorded.
+        recorded: Component name → all calls. Where there are edges, each request is one call, and theirs come last.
+        edges: What is special about the last requests, in words.
+    """
+    labels = {
+        id(feed): edge
+        for feeds in recorded.values()
+        for feed, edge in zip(reversed(feeds), reversed(edges), strict=False)
+    }
+    return {
+        name: [Sample(feed, labels.get(id(feed), "")) for feed in feeds] for name, feeds in chosen.items()
+    }
