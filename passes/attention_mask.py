@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.program import Array
-from passes.attention import MASKED, AttentionShape, causal_bias
+from passes.attention import AttentionShape, causal_bias, hidden_score
 from passes.rewrite import Builder, small_constant, static_shape
 
 _READ_ELEMENTS = 1 << 24
@@ -83,15 +83,16 @@ def _constant_mask(build: Builder, values: Array, rows: Rows, dtype: ir.DataType
     if values.dtype == np.bool_ and allowed.size > _WRITTEN_ELEMENTS:
         return Mask(_bias_of(build, build.constant(allowed, "mask"), dtype), visible)
     added = 0.0 if values.dtype == np.bool_ else values.astype(np.float32)
-    bias = np.where(allowed, added, MASKED).astype(dtype.numpy())
+    bias = np.where(allowed, added, hidden_score(dtype)).astype(dtype.numpy())
     return Mask(build.constant(bias, "mask"), visible)
 
 
 def _boolean_mask(build: Builder, mask: ir.Value, rows: Rows, dtype: ir.DataType) -> Mask:
     if rows.causal:
         mask = build.op("And", mask, build.constant(rows.allowed, "causal"))
-    bias = _bias_of(build, mask, dtype)
-    return Mask(bias, _above(build, bias, MASKED / 2, dtype))
+    # not from the bias, which a quantiser or a limit of masks may change
+    seen = build.op("Cast", mask, dtype=dtype, to=int(dtype))
+    return Mask(_bias_of(build, mask, dtype), _above(build, seen, 0.5, dtype))
 
 
 def _additive_mask(build: Builder, mask: ir.Value, rows: Rows, dtype: ir.DataType) -> Mask:
@@ -102,13 +103,13 @@ def _additive_mask(build: Builder, mask: ir.Value, rows: Rows, dtype: ir.DataTyp
 
 
 def _bias_of(build: Builder, allowed: ir.Value, dtype: ir.DataType) -> ir.Value:
-    zero, masked = build.scalar(0.0, dtype, "kept"), build.scalar(MASKED, dtype, "masked")
+    zero, masked = build.scalar(0.0, dtype, "kept"), build.scalar(hidden_score(dtype), dtype, "masked")
     return build.op("Where", allowed, zero, masked, dtype=dtype)
 
 
-def _above(build: Builder, bias: ir.Value, limit: float, dtype: ir.DataType) -> ir.Value:
+def _above(build: Builder, values: ir.Value, limit: float, dtype: ir.DataType) -> ir.Value:
     """Whether the largest value of each row is above a limit."""
-    largest = build.op("ReduceMax", bias, build.integers([-1], "last"), keepdims=1)
+    largest = build.op("ReduceMax", values, build.integers([-1], "last"), keepdims=1)
     return build.op("Greater", largest, build.scalar(limit, dtype, "limit"), dtype=ir.DataType.BOOL)
 
 

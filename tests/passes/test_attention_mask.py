@@ -81,3 +81,14 @@ def test_a_constant_mask_with_a_hidden_row_is_known_beforehand(model_from):
     kinds = [node.op_type for node in model.graph]
     assert kinds.count("Where") == 1
     assert "ReduceMax" not in kinds
+
+
+@pytest.mark.parametrize("constant", [False, True], ids=["computed", "constant"])
+@pytest.mark.parametrize("causal", [0, 1])
+def test_large_scores_do_not_make_up_for_a_mask(causal, constant, model_from):
+    model, feeds = model_from(graph_text(BOOLEAN, causal)), feeds_of(BOOLEAN)
+    feeds |= {"q": feeds["q"] * 1e4, "k": feeds["k"] * 1e3}
+    expected = standard(model, feeds)
+    given = model_from(graph_text(BOOLEAN, causal), {"m": BOOLEAN}) if constant else model
+    DecomposeAttention()(given)
+    np.testing.assert_allclose(OnnxExecutor(given)(feeds)["y"], expected, atol=1e-6)
