@@ -136,7 +136,7 @@ def _difference(wanted: Array, got: Array) -> str:
 
 def _reason(error: DiagnosticError) -> str:
     """The first line, and of a coverage table the reasons."""
-    received = [line.strip() for line in error.received.strip().splitlines()]
+    received = [" ".join(line.split()) for line in error.received.strip().splitlines()]
     return f"{error.what}: {'; '.join(received)}"[:300] if received else error.what
 
 
