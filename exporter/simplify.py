@@ -13,6 +13,8 @@ import onnx_ir as ir
 import onnxscript.optimizer
 from onnx_ir.passes import common
 
+from exporter.identities import remove_identities
+
 # it warns about each LayerNormalization it leaves as it is, which is no news to a user
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
 
@@ -21,11 +23,12 @@ _FILLING_ELEMENTS = 1 << 10
 
 def simplify(model: ir.Model) -> None:
     """Simplifies in place; initializers above a few kilobytes are not read."""
+    _write_casts(model.graph)
     onnxscript.optimizer.fold_constants(model, should_fold=_is_small_filling)
     common.ShapeInferencePass()(model)
     _remove_casts_to_same_type(model.graph)
+    remove_identities(model.graph)
     ir.passes.Sequential(
-        common.IdentityEliminationPass(),
         common.RemoveUnusedNodesPass(),
         common.RemoveUnusedOpsetsPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
@@ -42,6 +45,18 @@ def _is_small_filling(node: ir.Node) -> bool | None:
         return None
     sizes = ir.convenience.get_const_tensor(node.inputs[0]) if node.inputs[0] is not None else None
     return True if sizes is not None and math.prod(sizes.numpy().tolist()) <= _FILLING_ELEMENTS else None
+
+
+def _write_casts(graph: ir.Graph) -> None:
+    """CastLike → Cast. The folder does it too, but forgets that FP8 need not saturate."""
+    for node in list(graph.all_nodes()):
+        if node.op_type != "CastLike" or node.domain != "" or node.inputs[1] is None:
+            continue
+        wanted = node.inputs[1].dtype
+        if wanted is not None:
+            node.op_type = "Cast"
+            node.resize_inputs(1)
+            node.attributes.add(ir.AttrInt64("to", int(wanted)))
 
 
 def _remove_casts_to_same_type(graph: ir.Graph) -> None:

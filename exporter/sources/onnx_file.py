@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
-from onnxscript import version_converter
 
-from exporter.capture import OPSET
 from exporter.errors import ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
@@ -22,9 +19,7 @@ from exporter.shorten import shorten
 from exporter.simplify import simplify
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
 from exporter.sources.onnx_original import onnx_original
-
-# what it cannot convert itself it leaves to onnx, and warns the user of npuc about it
-logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)
+from exporter.sources.opset import to_opset
 
 MAX_PROTO_BYTES = (1 << 31) - 1
 """Protocol buffers cannot be larger; bigger models keep their weights in external files."""
@@ -50,7 +45,7 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     fix_input_shapes(model.graph, options.input_shapes, path)
     infer_static_shapes(model)
     _check_operators(model, path)
-    model = _to_opset(model, path)
+    model = to_opset(model, path)
     unknown = None
     while unknown != (unknown := infer_static_shapes(model)):
         simplify(model)  # folds what is computed from shapes, from which more shapes follow
@@ -122,27 +117,6 @@ def _check_operators(model: ir.Model, path: Path) -> None:
                 received=f"{node.domain or 'ai.onnx'}::{node.op_type}, opset {version}",
                 remedy="export the model with standard operators only",
             )
-
-
-def _to_opset(model: ir.Model, path: Path) -> ir.Model:
-    version = model.opset_imports.get("", 0)
-    if version == OPSET:
-        return model
-    reason = f"opset {version}"
-    if version < OPSET:
-        try:
-            converted = version_converter.convert_version(model, OPSET, fallback=True)
-            model = converted if converted is not None else model
-        except Exception as error:  # the converter raises many unrelated classes
-            reason = shorten(error)
-    if model.opset_imports.get("") != OPSET:
-        raise ExportError(
-            f"the model cannot be brought to opset {OPSET}",
-            where=str(path),
-            received=reason,
-            remedy=f"export it with opset_version={OPSET}",
-        )
-    return model
 
 
 def _check_types(graph: ir.Graph, path: Path) -> None:
