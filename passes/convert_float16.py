@@ -148,5 +148,7 @@ def _refuse_unsupported(graph: ir.Graph) -> None:
                 f"{node.op_type} cannot be converted to float16",
                 where=node.name or node.op_type,
                 received="a subgraph" if subgraph else "an output type set by an attribute",
-                remedy="run fold_constants first; control flow is not supported",
+                remedy="export the model without If, Loop and Scan: control flow is not supported"
+                if subgraph
+                else "run fold_constants first",
             )
