@@ -45,6 +45,12 @@ class SourceError(ExportError):
     exit_code = 2
 
 
+class ExecutionError(DiagnosticError):
+    """The reference cannot execute a graph, or not on these inputs (exit code 3)."""
+
+    exit_code = 3
+
+
 class RequestError(DiagnosticError):
     """A request does not fit the captured program: prompt too long, no image where one is needed … (exit code 2)."""
 

@@ -10,8 +10,10 @@ import onnx_ir as ir
 import onnxruntime
 
 from exporter.constants_first import put_constants_first
+from exporter.errors import ExecutionError
 from exporter.explicit_rounding import make_rounding_explicit
 from exporter.program import Array, Feeds
+from exporter.shorten import shorten
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -55,7 +57,10 @@ class OnnxExecutor:
         Returns:
             Graph outputs (and the extra ones) by name.
         """
-        values = self._session.run(None, {name: feeds[name] for name in self._input_names})
+        try:
+            values = self._session.run(None, {name: feeds[name] for name in self._input_names})
+        except Exception as error:  # one of ONNX Runtime's own classes
+            raise _failed("the reference fails on an input", error) from error
         return dict(zip(self._output_names, values, strict=True))
 
 
@@ -126,7 +131,19 @@ def _open_graph(
     if sum(tensor.nbytes for tensor in _tensors(model)) >= MAPPED_BYTES:
         _keep_weights_in_file(options)
     graph = ir.to_proto(model).SerializeToString()
-    return onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS)
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS)
+    except Exception as error:  # one of ONNX Runtime's own classes
+        raise _failed("the reference cannot execute the graph", error) from error
+
+
+def _failed(what: str, error: Exception) -> ExecutionError:
+    return ExecutionError(
+        what,
+        where="ONNX Runtime",
+        received=shorten(error),
+        remedy="replace the operator that is named in the model, or correct the inputs (--calibration)",
+    )
 
 
 def _weights_folder(model: ir.Model) -> Path | None:

@@ -14,6 +14,7 @@ from npuc.code_outputs import code_decoder
 from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import count_ordinary
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
+from npuc.errors import ArtifactError
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds, segment_feeds
@@ -40,6 +41,12 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
     ordinary: dict[str, int] = {}
     for component in artifact.manifest.components:
         rows = samples.get(component.name, [])
+        if not rows and any(segment.agreement.samples for segment in component.segments):
+            raise ArtifactError(
+                "the samples of a component are missing",
+                where=f"{artifact.folder}: component {component.name}",
+                remedy="compile the model again",
+            )
         feeds |= _segment_feeds(artifact, component, [row.feeds for row in rows])
         ordinary |= {segment.name: count_ordinary(rows) for segment in component.segments}
     agreements: dict[str, Agreement] = {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Executor, Program
+from exporter.program import Component, Executor, Program
 from exporter.sources import open_source
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER, Artifact
 from npuc.compare.graph_precision import graph_precision
@@ -18,6 +18,7 @@ from npuc.compare.rewrites import RewriteJob, judge_rewrites
 from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import Sample
 from npuc.dump_ir import IrDump
+from npuc.errors import ArtifactError
 from npuc.manifest import ComponentRecord
 from npuc.recipe import Recipe
 from npuc.segments import cast_feeds
@@ -108,6 +109,7 @@ def _compare(
     if name not in original.openers or not samples:
         return record.source
     component, executor = program.components[name], original.openers[name]()
+    _require_same_boundary(record, component, model_name(artifact))
     cast = [dataclasses.replace(row, feeds=cast_feeds(row.feeds, component.inputs)) for row in samples]
     rewriting, bound = normalized.rewritings[name], recipe.gates.max_rewrite_error
     rewrites, answered = judge_rewrites(RewriteJob(component, rewriting, ask(executor, cast), bound))
@@ -123,6 +125,24 @@ def _compare(
     return source.model_copy(update={"precision": precision})
 
 
+def model_name(artifact: Artifact) -> str:
+    """Returns the name of the model that an artifact was made from."""
+    return str(artifact.manifest.source.get("source"))
+
+
+def _require_same_boundary(record: ComponentRecord, component: Component, made_from: str) -> None:
+    wanted = [(entry.name, entry.shape) for entry in (*record.inputs, *record.outputs)]
+    found = [(spec.name, spec.shape) for spec in (*component.inputs, *component.outputs)]
+    if wanted != found:
+        raise ArtifactError(
+            "the artifact was made from another model",
+            where=f"component {record.name}",
+            received=f"inputs and outputs {', '.join(name for name, _ in found)}; the artifact has "
+            f"{', '.join(name for name, _ in wanted)}",
+            remedy=f"name the model that it was made from: {made_from}",
+        )
+
+
 def _final_graph(artifact: Artifact, record: ComponentRecord) -> Path:
     if record.npu is None:
         return artifact.folder / record.reference
@@ -132,8 +152,14 @@ def _final_graph(artifact: Artifact, record: ComponentRecord) -> Path:
 def _bound(recipe: Recipe, record: ComponentRecord) -> PrecisionBound:
     formats = [layer.format for layer in record.layers]
     if record.npu is None:
-        return precision_bound(formats, recipe.precision.base, recipe.gates)
-    return scheme_bound(record.npu.scheme, formats, recipe.gates)
+        bound = precision_bound(formats, recipe.precision.base, recipe.gates)
+    else:
+        bound = scheme_bound(record.npu.scheme, formats, recipe.gates)
+    recorded = record.source.precision
+    if recorded is not None and recorded.decisions >= bound.least:
+        # the artifact keeps a few of the samples on which the compile found that decisions are a measure
+        return dataclasses.replace(bound, least=1)
+    return bound
 
 
 def _answers(artifact: Artifact, program: Program, source: Mapping[str, Executor]) -> tuple[AnswerRow, ...]:

@@ -30,8 +30,14 @@ one or two steps of their last rounding; float16 differs in the order of sums an
 softmax and GELU."""
 
 
+FAR = 1e3
+"""Times a constant is beyond all other values to be judged apart from them."""
+
+_CONSTANT_SPREAD = 1e-3
+
+
 def relative_error(reference: Array, actual: Array) -> float:
-    """Largest absolute difference divided by the largest finite magnitude of the reference.
+    """Largest absolute difference divided by the largest finite magnitude of the reference, far constants apart.
 
     Args:
         reference: What ONNX Runtime computed.
@@ -45,10 +51,34 @@ def relative_error(reference: Array, actual: Array) -> float:
     finite = _finite_values(reference, actual)
     if finite is None:
         return math.inf
-    expected, received = finite
+    return max(_relative(*part) for part in parts(*finite))
+
+
+def _relative(expected: Array, received: Array) -> float:
     difference = float(np.abs(expected - received).max(initial=0.0))
     magnitude = float(np.abs(expected).max(initial=0.0))
     return difference / magnitude if magnitude > 0 else (math.inf if difference > 0 else 0.0)
+
+
+def parts(expected: Array, received: Array) -> list[tuple[Array, Array]]:
+    """Splits values into those at a far constant, such as the -1e9 of a mask, and the others.
+
+    Beside such a constant nothing else would count, whatever its error.
+
+    Args:
+        expected: Finite reference values, any shape.
+        received: The values beside them.
+
+    Returns:
+        Both parts, or all values as one where at least two of them are not one constant `FAR` beyond the others.
+    """
+    magnitudes = np.abs(expected)
+    far = magnitudes >= magnitudes.max(initial=0.0) * (1 - _CONSTANT_SPREAD)
+    rest = float(magnitudes[~far].max(initial=0.0))
+    is_constant = np.count_nonzero(far) > 1 and abs(np.sign(expected[far]).sum()) == np.count_nonzero(far)
+    if not is_constant or rest == 0 or magnitudes.max() < FAR * rest:
+        return [(expected, received)]
+    return [(expected[far], received[far]), (expected[~far], received[~far])]
 
 
 def signal_to_noise(reference: Array, actual: Array) -> float:
@@ -77,18 +107,22 @@ def decibels(signal: float, noise: float) -> float:
     return 10 * math.log10(signal / noise)
 
 
-def energies(expected: Array, actual: Array) -> tuple[float, float]:
-    """Returns the sums of squares of a reference and of the difference.
+def energies(expected: Array, actual: Array) -> list[tuple[float, float]]:
+    """Returns the sums of squares of a reference and of the difference; of far constants and other values apart.
 
     Args:
         expected: The reference; of it, values that are not finite do not count.
-        actual: Of the same shape; the difference is infinite where it is not, or where other values are finite.
+        actual: Of the same shape; the difference is infinite where it is not, or where infinities or NaNs do not
+            coincide.
     """
-    wide = np.nan_to_num(expected.astype(np.float64), posinf=0.0, neginf=0.0)
-    if expected.shape != actual.shape or not np.array_equal(np.isfinite(expected), np.isfinite(actual)):
-        return float(np.sum(wide**2)), math.inf
-    gap = wide - np.nan_to_num(actual.astype(np.float64), posinf=0.0, neginf=0.0)
-    return float(np.sum(wide**2)), float(np.sum(gap**2))
+    values = _finite_values(expected, actual) if expected.shape == actual.shape else None
+    if values is None:
+        wide = expected.astype(np.float64)
+        return [(float(np.square(wide[np.isfinite(wide)]).sum()), math.inf)]
+    return [
+        (float(np.square(wanted).sum()), float(np.square(wanted - received).sum()))
+        for wanted, received in parts(*values)
+    ]
 
 
 def _finite_values(reference: Array, actual: Array) -> tuple[Array, Array] | None:

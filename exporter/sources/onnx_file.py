@@ -54,7 +54,8 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     modality = guess_modality([tensor_spec(value) for value in model.graph.inputs])
     tag_modalities(model.graph, (), modality)
     component = Component(COMPONENT, Role.MODEL, modality, model)
-    return generic_program(component, path, options, onnx_original(path, component.inputs))
+    original = onnx_original(path, component.inputs)
+    return generic_program(component, path, options, original, weight_files=_weight_files(proto))
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -82,6 +83,16 @@ def _check_external(proto: onnx.ModelProto, folder: ModelFolder, path: Path) -> 
                 received=f"offset {offset}, length {length}, the file has {size} bytes",
                 remedy="copy the .data file again",
             )
+
+
+def _weight_files(proto: onnx.ModelProto) -> list[str]:
+    names = {
+        entry.value
+        for tensor in _tensors(proto.graph)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return sorted(names)
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

@@ -33,18 +33,20 @@ def _open(path: Path, inputs: Sequence[TensorSpec]) -> Executor:
     except Exception as error:  # ONNX Runtime has an exception class for each of its status codes
         return _evaluator(path, names, shorten(error))
     outputs = [value.name for value in session.get_outputs()]
+    # capture may have given an input another name: one that is an output, too
+    stored = [value.name for value in session.get_inputs()]
+    given = dict(zip(stored, names, strict=True)) if len(stored) == len(names) else {n: n for n in names}
 
     def run(feeds: Feeds) -> dict[str, Array]:
-        return dict(zip(outputs, _run(session, names, feeds, path), strict=True))
+        inputs = {name: feeds[source] for name, source in given.items()}
+        return dict(zip(outputs, _run(session, inputs, path), strict=True))
 
     return run
 
 
-def _run(
-    session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Feeds, path: Path
-) -> list[Array]:
+def _run(session: onnxruntime.InferenceSession, inputs: Feeds, path: Path) -> list[Array]:
     try:
-        values: list[Array] = session.run(None, {name: feeds[name] for name in names})
+        values: list[Array] = session.run(None, dict(inputs))
     except Exception as error:
         raise _failed(path, shorten(error)) from error
     return values

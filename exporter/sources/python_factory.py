@@ -6,10 +6,11 @@ function; nothing in a model folder can cause it.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,6 +41,11 @@ def open_factory(path: Path, function: str, options: CaptureOptions) -> Program:
     factory = _find(path, function)
     module, example, by_keyword = _checked(_call(factory, path), f"{path}:{function}")
     dtype = torch_dtype(options.ir_dtype)
+    given, given_example = module.eval(), tuple(example.values())
+    if any(tensor.dtype == torch.float64 for tensor in _floats(module)):
+        given = copy.deepcopy(
+            module
+        )  # converting changes a module in place, and it is to answer as it was given
     module = module.to(dtype=dtype)
     example = {
         name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in example.items()
@@ -53,11 +59,13 @@ def open_factory(path: Path, function: str, options: CaptureOptions) -> Program:
         component,
         path,
         options,
-        torch_original(
-            lambda: module, component, tuple(example.values()), list(example) if by_keyword else []
-        ),
+        torch_original(lambda: given, component, given_example, list(example) if by_keyword else []),
         {name: tensor.detach().cpu().numpy() for name, tensor in example.items()},
     )
+
+
+def _floats(module: nn.Module) -> Iterator[torch.Tensor]:
+    return (tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point())
 
 
 def bind_tensors(tensors: Mapping[str, torch.Tensor]) -> Bind:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from exporter.program import Array
+from targets.agreement import parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,4 +54,8 @@ def _difference(expected: Array, actual: Array) -> Difference:
     same = np.array_equal(wide[~finite], other[~finite], equal_nan=True) and np.isfinite(other[finite]).all()
     if not same:
         return Difference(math.inf, scale)
-    return Difference(float(np.abs(wide[finite] - other[finite]).max(initial=0.0)), scale)
+    apart = [
+        Difference(float(np.abs(left - right).max(initial=0.0)), float(np.abs(left).max(initial=0.0)))
+        for left, right in parts(wide[finite], other[finite])
+    ]
+    return max(apart, key=Difference.relative)

@@ -89,7 +89,8 @@ def describe_loss(precision: PrecisionRecord) -> str:
     """Returns what was measured of a component beyond its bound, in words."""
     edges = f"; not finite where {', '.join(precision.edges)}" if precision.edges else ""
     share = _decisions(precision)
-    ratio = f"output {precision.output}: {_ratio(precision.sqnr)}" + (f", decisions {share}" if share else "")
+    words = [] if share and precision.sqnr is None else [_ratio(precision.sqnr)]
+    ratio = f"output {precision.output}: " + ", ".join([*words, *([f"decisions {share}"] if share else [])])
     return f"{ratio}{edges}; bound: {precision.bound}"
 
 

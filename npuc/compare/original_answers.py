@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.errors import DiagnosticError
+from exporter.errors import DiagnosticError, ExportError
 from exporter.program import Array, Executor
 from npuc.compare.sample_files import load_labelled, save_labelled
 from npuc.compare.samples import Answered, Sample
@@ -21,7 +21,8 @@ SOURCE_FOLDER = "source"
 def ask(original: Executor, samples: Sequence[Sample]) -> list[Answered]:
     """Runs the original of a component.
 
-    Samples at the edge on which it fails itself are left out: an index may be none, whatever its table says.
+    Samples at the edge on which it fails itself, or returns NaN, are left out: an index may be none, whatever its table
+    says, and what it makes of a mask that hides everything may be undefined.
 
     Args:
         original: The model, or its part.
@@ -33,11 +34,37 @@ def ask(original: Executor, samples: Sequence[Sample]) -> list[Answered]:
     answered = []
     for sample in samples:
         try:
-            answered.append(Answered(sample, original(sample.feeds)))
+            outputs = original(sample.feeds)
         except DiagnosticError:
             if not sample.edge:
                 raise
+            continue
+        if not (sample.edge and any(_has_nan(array) for array in outputs.values())):
+            answered.append(Answered(sample, outputs))
     return answered
+
+
+def require_same_answers(original: Executor, answered: Sequence[Answered]) -> None:
+    """Asks a model once more, to tell a random or stateful one from a fault of npuc.
+
+    Args:
+        original: The model, or its part.
+        answered: What it returned before.
+
+    Raises:
+        ExportError: It returns something else now.
+    """
+    for row in answered[:1]:
+        again = original(row.sample.feeds)
+        if not all(
+            np.array_equal(value, again[name], equal_nan=value.dtype.kind == "f")
+            for name, value in row.outputs.items()
+        ):
+            raise ExportError(
+                "the model does not answer the same twice",
+                received="two calls with the same inputs return different values",
+                remedy="remove random numbers and state from it: an artifact has neither",
+            )
 
 
 def keep_answers(answered: Mapping[str, Sequence[Answered]], folder: Path) -> None:
@@ -70,6 +97,14 @@ def _folders(folder: Path) -> tuple[Path, Path]:
 def drop_answers(folder: Path) -> None:
     """Removes what no device needs."""
     shutil.rmtree(folder / SOURCE_FOLDER, ignore_errors=True)
+
+
+def _is_same(first: Array, second: Array) -> bool:
+    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
+
+
+def _has_nan(array: Array) -> bool:
+    return array.dtype.kind == "f" and bool(np.isnan(array).any())
 
 
 def _storable(array: Array) -> Array:

@@ -8,11 +8,8 @@ import math
 import numpy as np
 
 from exporter.program import Array
-from npuc.compare.scores import Decisions, compare_decisions
+from npuc.compare.scores import INDEX, Decisions, compare_decisions
 from targets.agreement import decibels, energies
-
-_WHOLE_NUMBERS = (np.bool_, np.int32, np.int64)
-"""Types of outputs that are decisions themselves, such as the index of a class; narrower integers are codes."""
 
 
 @dataclasses.dataclass
@@ -20,23 +17,21 @@ class OutputTally:
     """Sums over samples.
 
     Attributes:
-        scores: Operator that makes the output a score of alternatives, from `score_outputs`; empty where none does.
-        signal: Sum of squares of the original.
-        noise: Sum of squares of the difference.
-        decisions: Rows whose largest entry was compared; of whole numbers, every value.
-        is_decision: Whether the output holds whole numbers.
+        scores: How the output stands for decisions, from `score_outputs`; empty where it does not.
+        sums: Sums of squares of the original and of the difference; far constants apart from other values.
+        decisions: Rows whose largest entry was compared; of indices and truth values, every value.
+        is_decision: Whether the output holds decisions themselves.
     """
 
     scores: str = ""
-    signal: float = 0.0
-    noise: float = 0.0
+    sums: dict[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
     decisions: Decisions = dataclasses.field(default_factory=Decisions)
     is_decision: bool = False
 
     @property
     def ratio(self) -> float:
         """Signal-to-noise ratio, dB; infinity where nothing differs, or where the values are no quantities."""
-        return math.inf if self.is_decision else decibels(self.signal, self.noise)
+        return min((decibels(*pair) for pair in self.sums.values()), default=math.inf)
 
     def add(self, expected: Array, actual: Array) -> float:
         """Adds a sample; returns its own ratio, dB.
@@ -45,14 +40,15 @@ class OutputTally:
             expected: What the original returned.
             actual: What the final graph returned.
         """
-        if expected.dtype.type in _WHOLE_NUMBERS:
+        if self.scores == INDEX or expected.dtype == np.bool_:
             same = int((expected == actual).sum()) if expected.shape == actual.shape else 0
             self.is_decision = True
             self.decisions += Decisions(expected.size, same)
             return math.inf if same == expected.size else 0.0
-        signal, noise = energies(expected, actual)
-        self.signal += signal
-        self.noise += noise
+        found = energies(expected, actual)
+        for part, (signal, noise) in enumerate(found):
+            before = self.sums.get(part, (0.0, 0.0))
+            self.sums[part] = before[0] + signal, before[1] + noise
         if self.scores and expected.shape == actual.shape:
             self.decisions += compare_decisions(self.scores, expected, actual)
-        return decibels(signal, noise)
+        return min(decibels(*pair) for pair in found)

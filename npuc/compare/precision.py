@@ -60,7 +60,7 @@ def measure_precision(job: PrecisionJob) -> PrecisionRecord | None:
         decisions=decisions.clear,
         top=decisions.same / decisions.clear if decisions.clear else None,
         divergence=decisions.divergence / decisions.rows if decisions.rows else None,
-        bound=str(job.bound),
+        bound=job.bound.describe(outputs[output]),
         passed=telling is None,
         lost_at="" if telling is None else job.lost_at(telling),
         edges=tuple(row.sample.edge for row in broken),

@@ -13,6 +13,9 @@ from npuc.recipe import Gates
 LEAST_DECISIONS = 10
 """Clear decisions from which on a share of them is a measure: of fewer, a single one is more than a tenth."""
 
+_FEW = 4
+"""Decisions from which on one may differ, although it is more than the share."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PrecisionBound:
@@ -22,21 +25,27 @@ class PrecisionBound:
         min_sqnr: Least signal-to-noise ratio, dB.
         min_decisions: Least share of decisions that stay.
         by_decisions: Whether that share stands in for the ratio where an output scores alternatives.
+        least: Clear decisions that are enough for that.
     """
 
     min_sqnr: float
     min_decisions: float
     by_decisions: bool = False
+    least: int = LEAST_DECISIONS
 
     def holds(self, output: OutputTally) -> bool:
         """Whether one output is within the bound."""
         lost = output.decisions.clear - output.decisions.same
         kept = output.decisions.same >= self.min_decisions * output.decisions.clear
         if output.is_decision:
-            return kept or lost <= 1
-        if self.by_decisions and output.decisions.clear >= LEAST_DECISIONS and output.ratio != -math.inf:
+            return kept or (lost <= 1 and output.decisions.clear >= _FEW)
+        if self.by_decisions and output.decisions.clear >= self.least and output.ratio != -math.inf:
             return kept
         return output.ratio >= self.min_sqnr
+
+    def describe(self, output: OutputTally) -> str:
+        """Returns what an output is held to, in words."""
+        return f"{self.min_decisions:.0%} of decisions" if output.is_decision else str(self)
 
     def __str__(self) -> str:
         ratio = f"SQNR >= {self.min_sqnr:g} dB"

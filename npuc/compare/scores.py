@@ -13,6 +13,13 @@ CLEAR = 10 ** (-10 / 20)
 """Share of the scores' deviation by which the largest entry must lead to count: noise at 10 dB is that large, and would
 turn closer decisions by chance."""
 
+INDEX = "index"
+"""Kind of an output that holds the places of largest entries."""
+
+_INDICES = frozenset({"ArgMax", "ArgMin", "TopK"})
+_HIDDEN = 100.0
+"""Nats below the largest entry from which on an entry is no alternative."""
+
 _MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _DISTRIBUTIONS = frozenset({"Softmax", "LogSoftmax"})
 
@@ -44,19 +51,25 @@ class Decisions:
 
 
 def score_outputs(model: ir.Model) -> dict[str, str]:
-    """Returns the outputs that score alternatives along their last axis, with the operator they come from.
+    """Returns the outputs that stand for decisions, and how.
 
     Args:
-        model: Before it is quantised. An output counts if Softmax or LogSoftmax makes it, or if it is named logits.
+        model: Before it is quantised. An output scores alternatives along its last axis if Softmax or LogSoftmax makes
+            it, or if it is named logits; it holds indices if ArgMax, ArgMin or TopK make them.
+
+    Returns:
+        Output name → `Softmax`, `LogSoftmax`, `logits`, or `INDEX`.
     """
     found = {}
     for value in model.graph.outputs:
-        producer = value.producer()
+        made, producer = value, value.producer()
         while producer is not None and producer.op_type in _MOVES and producer.inputs[0] is not None:
-            producer = producer.inputs[0].producer()
+            made, producer = producer.inputs[0], producer.inputs[0].producer()
         name, rank = value.name or "", 0 if value.shape is None else len(value.shape)
         if producer is not None and producer.op_type in _DISTRIBUTIONS and _is_last_axis(producer, rank):
             found[name] = producer.op_type
+        elif producer is not None and producer.op_type in _INDICES and made is producer.outputs[-1]:
+            found[name] = INDEX
         elif "logits" in name.lower() and rank:
             found[name] = "logits"
     return found
@@ -74,7 +87,9 @@ def compare_decisions(kind: str, expected: Array, actual: Array) -> Decisions:
         return Decisions()
     logs = _log_probabilities(kind, expected)
     second, first = np.sort(logs, axis=-1)[:, -2:].T
-    clear = first - second > CLEAR * logs.std(axis=-1)
+    # what a mask hides is no alternative: its distance would be most of the deviation
+    deviation = np.std(logs, axis=-1, where=logs > first[:, None] - _HIDDEN, keepdims=False)
+    clear = first - second > CLEAR * deviation
     other = _log_probabilities(kind, actual)
     same = logs.argmax(axis=-1) == other.argmax(axis=-1)
     divergence = np.sum(np.exp(logs) * (logs - other), axis=-1)

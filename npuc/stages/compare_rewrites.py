@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Feeds, Program
 from npuc.compare.first_wrong_pass import Rewriting
-from npuc.compare.original_answers import ask
+from npuc.compare.original_answers import ask, require_same_answers
 from npuc.compare.records import SourceRecord
 from npuc.compare.rewrites import RewriteJob, judge_rewrites
 from npuc.compare.samples import Answered, comparison_samples
+from npuc.errors import AgreementError
 from npuc.progress import Advance
 from npuc.recipe import Gates
 
@@ -56,7 +57,11 @@ def compare_rewrites(
             executor = original.openers[name]()
             answered = ask(executor, samples)
             job = RewriteJob(program.components[name], rewritings[name], answered, gates.max_rewrite_error)
-            record, compared.answered[name] = judge_rewrites(job)
+            try:
+                record, compared.answered[name] = judge_rewrites(job)
+            except AgreementError:
+                require_same_answers(executor, answered)
+                raise
             compared.sources[name] = SourceRecord(method=original.method, rewrites=record)
         else:
             missing = original.missing if samples else "no request reaches it"

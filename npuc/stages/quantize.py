@@ -26,6 +26,10 @@ from passes.value_ranges import RangeWatcher, add_edges
 from passes.widening import watcher_of, widenings
 
 
+LOSSLESS = 999.0
+"""dB that stand for a layer without any error: JSON has no infinity."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Quantized:
     """What the stage decided.
@@ -151,8 +155,8 @@ def _format_errors(errors: list[LayerError]) -> tuple[FormatError, ...]:
             modality=row.modality,
             format=row.format.value,
             layers=row.layers,
-            mean_sqnr=row.mean_sqnr,
-            worst_sqnr=row.worst_sqnr,
+            mean_sqnr=min(row.mean_sqnr, LOSSLESS),
+            worst_sqnr=min(row.worst_sqnr, LOSSLESS),
             worst_layer=row.worst_layer,
         )
         for row in modality_errors(errors)

@@ -64,7 +64,7 @@ def test_the_zero_point_is_no_signal(tmp_path: Path, feeds: dict[str, np.ndarray
 
     agreement = compare(decoded(reference), decoded(noisy), [feeds], Bound(min_sqnr=50))
     assert agreement.sqnr is not None
-    assert 20 < agreement.sqnr < 28  # two of the three outputs are exact
+    assert 18 < agreement.sqnr < 22  # of the one output of three that is not exact
     assert not agreement.passed
 
 

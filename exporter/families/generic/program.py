@@ -22,6 +22,7 @@ def generic_program(
     options: CaptureOptions,
     original: Original,
     example: Mapping[str, Array] | None = None,
+    weight_files: Sequence[str] = (),
 ) -> Program:
     """Wraps a component.
 
@@ -31,6 +32,7 @@ def generic_program(
         options: Calibration inputs, or seed and number of synthetic ones.
         original: The model as the user gave it.
         example: Real inputs; they become the first request, and integer inputs are drawn from their range.
+        weight_files: Files beside the source that hold its weights.
     """
     inputs, example = component.inputs, example or {}
     draw = drawing(component.model.graph, inputs, options.seed, example)
@@ -43,7 +45,7 @@ def generic_program(
         requests=recorded or random_requests(draw, options, example),
         provenance={
             "source": source.name,
-            "files": {source.name: ModelFolder(source.parent).sha256(source.name)},
+            "files": {name: ModelFolder(source.parent).sha256(name) for name in (source.name, *weight_files)},
             "versions": package_versions(),
         },
         original=original,

@@ -115,6 +115,9 @@ def _edges(draw: Drawing) -> Iterator[Edge]:
         )
     if "integers" in kinds:
         yield edge("lowest integers", integers=lambda spec: np.full(spec.shape, draw.ranges[spec.name][0]))
+        if any(draw.ranges[spec.name] == (0, 1) for spec in draw.inputs if _kind(spec) == "integers"):
+            # nothing says what they count or choose
+            yield edge("integers are up to 100", integers=lambda spec: rng.integers(0, 101, spec.shape))
         yield edge("highest integers", integers=lambda spec: np.full(spec.shape, draw.ranges[spec.name][1]))
     if "floats" in kinds:
         yield edge("floats are 0", floats=lambda spec: np.zeros(spec.shape))

@@ -123,8 +123,39 @@ def test_whole_numbers_are_decisions():
     one, many = classes.copy(), classes.copy()
     one[0] = many[:4] = -1
     for returned, passed in ((one, True), (many, False)):
-        record = measure_precision(job([answered(classes)], lambda _x, returned=returned: returned))
+        record = measure_precision(
+            job([answered(classes)], lambda _x, returned=returned: returned, scores={"y": "index"})
+        )
         assert record.passed is passed
+        assert record.bound == "90% of decisions"
+
+
+def test_other_integers_are_quantities():
+    values = np.arange(1000, 3000)
+    assert measure_precision(job([answered(values)], lambda given: given + 1)).passed
+    assert not measure_precision(job([answered(values)], lambda given: given // 2)).passed
+
+
+def test_a_truth_value_is_a_decision():
+    values = np.arange(40) % 3 == 0
+    assert not measure_precision(job([answered(values)], np.logical_not)).passed
+
+
+def test_a_single_decision_that_is_lost_is_lost():
+    record = measure_precision(job([answered(np.array([3]))], lambda given: given + 1, scores={"y": "index"}))
+    assert not record.passed
+
+
+def test_the_constant_of_a_mask_is_not_the_signal(values):
+    masked = np.where(np.arange(8) % 2, np.float32(-1e9), values)
+    noise = noisy(15)
+
+    def executor(given):
+        return np.where(given < -1e8, given, noise(np.where(given < -1e8, 0, given)))
+
+    record = measure_precision(job([answered(masked)], executor))
+    assert not record.passed
+    assert record.sqnr == pytest.approx(18, abs=1)  # half of the noise of 15 dB is at the mask
 
 
 def test_without_an_ordinary_sample_there_is_nothing_to_say(values):
