@@ -11,6 +11,12 @@ from exporter.program import Array
 from npuc.compare.scores import INDEX, Decisions, compare_decisions
 from targets.agreement import decibels, energies
 
+COVERED = 3.0
+"""Ratio, dB, of what varies to the noise below which the noise covers it."""
+
+STEADY = 2.0**-10
+"""Share of the mean by which values have to vary to be judged without it: a step of float16."""
+
 
 @dataclasses.dataclass
 class OutputTally:
@@ -19,19 +25,36 @@ class OutputTally:
     Attributes:
         scores: How the output stands for decisions, from `score_outputs`; empty where it does not.
         sums: Sums of squares of the original and of the difference; far constants apart from other values.
+        total: Sum of the original's finite values.
+        count: How many they are.
         decisions: Rows whose largest entry was compared; of indices and truth values, every value.
         is_decision: Whether the output holds decisions themselves.
     """
 
     scores: str = ""
     sums: dict[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    total: float = 0.0
+    count: int = 0
     decisions: Decisions = dataclasses.field(default_factory=Decisions)
     is_decision: bool = False
 
     @property
     def ratio(self) -> float:
-        """Signal-to-noise ratio, dB; infinity where nothing differs, or where the values are no quantities."""
-        return min((decibels(*pair) for pair in self.sums.values()), default=math.inf)
+        """Signal-to-noise ratio, dB; infinity where nothing differs, or where the values are no quantities.
+
+        Of what varies alone, where noise covers that: beside an offset it would not count.
+        """
+        ratio = min((decibels(*pair) for pair in self.sums.values()), default=math.inf)
+        return min(ratio, self._varying) if self._varying < COVERED else ratio
+
+    @property
+    def _varying(self) -> float:
+        """The ratio of what is left of the values without their mean; infinity where that is too little to judge."""
+        signal, noise = self.sums.get(0, (0.0, 0.0))
+        offset = self.total**2 / max(1, self.count)
+        if len(self.sums) != 1 or not math.isfinite(noise) or signal - offset < offset * STEADY**2:
+            return math.inf
+        return decibels(signal - offset, noise)
 
     def add(self, expected: Array, actual: Array) -> float:
         """Adds a sample; returns its own ratio, dB.
@@ -49,6 +72,8 @@ class OutputTally:
         for part, (signal, noise) in enumerate(found):
             before = self.sums.get(part, (0.0, 0.0))
             self.sums[part] = before[0] + signal, before[1] + noise
+        finite = expected[np.isfinite(expected)].astype(np.float64)
+        self.total, self.count = self.total + float(finite.sum()), self.count + finite.size
         if self.scores and expected.shape == actual.shape:
             self.decisions += compare_decisions(self.scores, expected, actual)
         return min(decibels(*pair) for pair in found)

@@ -25,7 +25,6 @@ from passes.rewrite import modality_of
 from passes.value_ranges import RangeWatcher, add_edges
 from passes.widening import watcher_of, widenings
 
-
 LOSSLESS = 999.0
 """dB that stand for a layer without any error: JSON has no infinity."""
 

@@ -146,6 +146,18 @@ def test_a_single_decision_that_is_lost_is_lost():
     assert not record.passed
 
 
+@pytest.mark.parametrize(("decibels", "passed"), [(0, False), (20, True)])
+def test_noise_that_covers_what_varies_fails_whatever_the_offset(values, decibels, passed):
+    noise = noisy(decibels)
+    record = measure_precision(job([answered(values + 293)], lambda given: noise(given - 293) + 293))
+    assert record.passed is passed
+
+
+def test_values_that_hardly_vary_are_judged_as_they_are(values):
+    steady = 1 - values * np.float32(1e-5)
+    assert measure_precision(job([answered(steady)], lambda given: given.astype(np.float16))).passed
+
+
 def test_the_constant_of_a_mask_is_not_the_signal(values):
     masked = np.where(np.arange(8) % 2, np.float32(-1e9), values)
     noise = noisy(15)
