@@ -49,10 +49,18 @@ class OutputTally:
 
     @property
     def _varying(self) -> float:
-        """The ratio of what is left of the values without their mean; infinity where that is too little to judge."""
+        """The ratio of what is left of the values without their mean; infinity where that is too little to judge.
+
+        A distribution is judged as it is: over alternatives that are as likely it hardly varies.
+        """
         signal, noise = self.sums.get(0, (0.0, 0.0))
         offset = self.total**2 / max(1, self.count)
-        if len(self.sums) != 1 or not math.isfinite(noise) or signal - offset < offset * STEADY**2:
+        if (
+            self.scores
+            or len(self.sums) != 1
+            or not math.isfinite(noise)
+            or signal - offset < offset * STEADY**2
+        ):
             return math.inf
         return decibels(signal - offset, noise)
 
