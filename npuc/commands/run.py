@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from exporter.model_names import file_name, one_line
 from npuc.errors import UsageError
 from npuc.power import FULL
 from npuc.terminal import printable
@@ -83,9 +84,12 @@ def _report_tensors(tensors: object, save: Path | None) -> None:
     for name, array in sorted(dict(tensors).items()):  # type: ignore[call-overload]
         wide = np.asarray(array, np.float64)
         click.echo(
-            f"{name}: {array.dtype} {list(array.shape)}  min {wide.min():.6g}  mean {wide.mean():.6g}"
+            f"{one_line(name)}: {array.dtype} {list(array.shape)}  min {wide.min():.6g}  mean {wide.mean():.6g}"
             f"  max {wide.max():.6g}"
         )
         if save is not None:
             save.mkdir(parents=True, exist_ok=True)
-            np.save(save / f"{name}.npy", array)
+            path = save / f"{file_name(name)}.npy"
+            np.save(path, array)
+            if path.stem != name:
+                click.echo(f"  saved as {path.name}")
