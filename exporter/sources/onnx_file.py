@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
+from onnx_ir.external_data import set_base_dir
 from onnx_ir.passes.common import InlinePass
 from onnxscript import version_converter
 
@@ -15,11 +15,11 @@ from exporter.capture import OPSET
 from exporter.errors import ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
-from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
 from exporter.shorten import shorten
 from exporter.simplify import simplify
+from exporter.sources.external_data import external_files
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
 from exporter.sources.onnx_original import onnx_original
 
@@ -41,10 +41,9 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
         ExportError: Dynamic shapes, unknown operators, or no way to opset 23.
     """
     proto = _parse(path)
-    folder = ModelFolder(path.parent)
-    _check_external(proto, folder, path)
+    external_files(proto, path)
     model = ir.from_proto(proto)
-    _set_base_dir(model, folder)
+    set_base_dir(model.graph, path.parent)
     InlinePass()(model)
     _drop_initializer_inputs(model.graph)
     fix_input_shapes(model.graph, options.input_shapes, path)
@@ -71,38 +70,6 @@ def _parse(path: Path) -> onnx.ModelProto:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf has an exception class of its own for damaged files
         raise SourceError("the .onnx file is damaged", where=str(path), received=shorten(error)) from error
-
-
-def _check_external(proto: onnx.ModelProto, folder: ModelFolder, path: Path) -> None:
-    for tensor in _tensors(proto.graph):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        fields = {entry.key: entry.value for entry in tensor.external_data}
-        size = folder.file(fields.get("location", "")).stat().st_size
-        offset, length = (fields.get(key, "0") for key in ("offset", "length"))
-        if not (offset.isdecimal() and length.isdecimal()) or int(offset) + int(length) > size:
-            raise SourceError(
-                "external data lie outside their file",
-                where=f"{path}: {tensor.name}",
-                received=f"offset {offset}, length {length}, the file has {size} bytes",
-                remedy="copy the .data file again",
-            )
-
-
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
-
-
-def _set_base_dir(model: ir.Model, folder: ModelFolder) -> None:
-    for value in model.graph.initializers.values():
-        if isinstance(value.const_value, ir.ExternalTensor):
-            value.const_value.base_dir = str(folder.path)
 
 
 def _drop_initializer_inputs(graph: ir.Graph) -> None:
