@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -12,22 +14,25 @@ from onnx_ir.passes.common import InlinePass
 from onnxscript import version_converter
 
 from exporter.capture import OPSET
-from exporter.errors import ExportError, SourceError
+from exporter.errors import DiagnosticError, ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
 from exporter.shorten import shorten
 from exporter.simplify import simplify
-from exporter.sources.external_data import external_files
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
+from exporter.sources.onnx_check import check_onnx
 from exporter.sources.onnx_original import onnx_original
+from exporter.sources.value_sizes import check_value_sizes
 
 # what it cannot convert itself it leaves to onnx, and warns the user of npuc about it
 logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)
 
 MAX_PROTO_BYTES = (1 << 31) - 1
 """Protocol buffers cannot be larger; bigger models keep their weights in external files."""
+
+_GRAPHS = {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}
 
 _TYPES = {ir.DataType.BFLOAT16, ir.DataType.DOUBLE, ir.DataType.COMPLEX64, ir.DataType.COMPLEX128}
 """Types that the reference cannot compute in throughout."""
@@ -41,18 +46,24 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
         ExportError: Dynamic shapes, unknown operators, or no way to opset 23.
     """
     proto = _parse(path)
-    external_files(proto, path)
-    model = ir.from_proto(proto)
-    set_base_dir(model.graph, path.parent)
-    InlinePass()(model)
+    check_onnx(proto, path)
+    with _foreign_errors("the graph cannot be read", path):
+        model = ir.from_proto(proto)
+        set_base_dir(model.graph, path.parent)
+        InlinePass()(model)
     _drop_initializer_inputs(model.graph)
     fix_input_shapes(model.graph, options.input_shapes, path)
     infer_static_shapes(model)
+    check_value_sizes(model.graph, path)
     _check_operators(model, path)
     model = _to_opset(model, path)
     unknown = None
     while unknown != (unknown := infer_static_shapes(model)):
-        simplify(model)  # folds what is computed from shapes, from which more shapes follow
+        check_value_sizes(model.graph, path)
+        with _foreign_errors("the graph cannot be simplified", path):
+            simplify(model)  # folds what is computed from shapes, from which more shapes follow
+    check_value_sizes(model.graph, path)
+    _check_control_flow(model.graph, path)
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)
     modality = guess_modality([tensor_spec(value) for value in model.graph.inputs])
@@ -112,6 +123,34 @@ def _to_opset(model: ir.Model, path: Path) -> ir.Model:
     return model
 
 
+@contextlib.contextmanager
+def _foreign_errors(what: str, path: Path) -> Iterator[None]:
+    """Libraries fail at odd graphs with whatever class they hit; a user is told which file it was."""
+    try:
+        yield
+    except DiagnosticError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            what,
+            where=str(path),
+            received=shorten(error),
+            remedy="export the model with another opset, or simplify it",
+        ) from error
+
+
+def _check_control_flow(graph: ir.Graph, path: Path) -> None:
+    """No back end has loops; they are refused before the reference runs them, which may take for ever."""
+    for node in graph:
+        if any(attribute.type in _GRAPHS for attribute in node.attributes.values()):
+            raise ExportError(
+                "an operator runs a nested graph",
+                where=f"{path}: node {node.name or '(unnamed)'}",
+                received=node.op_type,
+                remedy="unroll loops, and export one branch",
+            )
+
+
 def _check_types(graph: ir.Graph, path: Path) -> None:
     for value in (*graph.inputs, *graph.initializers.values()):
         if value.dtype in _TYPES:
@@ -125,6 +164,13 @@ def _check_types(graph: ir.Graph, path: Path) -> None:
 
 def _check_outputs(graph: ir.Graph, path: Path) -> None:
     for value in graph.outputs:
+        if value.producer() is None and not value.is_graph_input():
+            raise ExportError(
+                "an output does not depend on any input",
+                where=f"{path}: output {value.name}",
+                received="a constant",
+                remedy="remove the output; its value is in the file",
+            )
         if value.dtype is None or value.shape is None or not value.shape.is_static():
             raise ExportError(
                 "an output's shape depends on values, or cannot be inferred",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, MutableSequence
 
 import onnx
 
@@ -36,9 +36,9 @@ class NestedNodes:
         in_graph: Whether it is the main graph, or nested in it.
     """
 
-    nodes: Iterable[onnx.NodeProto]
-    initializers: Iterable[onnx.TensorProto]
-    sparse: Iterable[onnx.SparseTensorProto]
+    nodes: MutableSequence[onnx.NodeProto]
+    initializers: MutableSequence[onnx.TensorProto]
+    sparse: MutableSequence[onnx.SparseTensorProto]
     where: str
     in_graph: bool
 
@@ -47,7 +47,7 @@ def node_lists(proto: onnx.ModelProto) -> Iterator[NestedNodes]:
     """Yields the main graph, all functions, the graphs of training, and every graph nested in one of them."""
     pending = [_graph(proto.graph, "", in_graph=True)]
     pending += [
-        NestedNodes(function.node, (), (), f" of function {function.name}", in_graph=False)
+        NestedNodes(function.node, [], [], f" of function {function.name}", in_graph=False)
         for function in proto.functions
     ]
     for training in proto.training_info:
@@ -56,7 +56,7 @@ def node_lists(proto: onnx.ModelProto) -> Iterator[NestedNodes]:
     defaults = [attribute for function in proto.functions for attribute in function.attribute_proto]
     if defaults:
         holder = onnx.NodeProto(name="defaults of functions", attribute=defaults)
-        pending.append(NestedNodes((holder,), (), (), "", in_graph=False))
+        pending.append(NestedNodes([holder], [], [], "", in_graph=False))
     while pending:
         nodes = pending.pop()
         yield nodes
