@@ -73,9 +73,13 @@ def run_command(
 def _tensor_paths(inputs: tuple[str, ...]) -> dict[str, Path]:
     paths = {}
     for item in inputs:
-        name, separator, path = item.partition("=")
-        if not separator or not name or not path:
+        parts = item.split("=")
+        splits = [("=".join(parts[:at]), "=".join(parts[at:])) for at in range(1, len(parts))]
+        usable = [(name, path) for name, path in splits if name and path]
+        if not usable:
             raise UsageError("--input takes NAME=FILE.npy", received=item)
+        # names of a model may hold a "=" too: where they do, the file tells where the name ends
+        name, path = next((split for split in usable if Path(split[1]).is_file()), usable[0])
         paths[name] = Path(path)
     return paths
 
