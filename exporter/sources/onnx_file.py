@@ -24,7 +24,7 @@ from exporter.simplify import simplify
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
 from exporter.sources.onnx_check import check_onnx
 from exporter.sources.onnx_original import onnx_original
-from exporter.sources.value_sizes import check_value_sizes
+from exporter.sources.value_sizes import check_node_count, check_value_sizes
 
 # what it cannot convert itself it leaves to onnx, and warns the user of npuc about it
 logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)
@@ -63,6 +63,7 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
         with _foreign_errors("the graph cannot be simplified", path):
             simplify(model)  # folds what is computed from shapes, from which more shapes follow
     check_value_sizes(model.graph, path)
+    check_node_count(model.graph, path)
     _check_control_flow(model.graph, path)
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)

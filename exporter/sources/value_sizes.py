@@ -24,6 +24,9 @@ MAX_VECTOR_ELEMENTS = 1 << 24
 
 MAX_RANK = 64
 
+MAX_NODES = 10_000
+"""Of a graph whose shapes are folded; lowering takes time and memory that grow faster than the number of nodes."""
+
 _GROWTH = 16
 """A constant so many times larger than what it is made from is not a weight that was unpacked."""
 
@@ -52,6 +55,21 @@ def check_value_sizes(graph: ir.Graph, path: Path) -> None:
     ):
         if received > limit:
             raise _too_large(f"{what} exceed {limit} {unit}", str(path), f"{received} {unit}")
+
+
+def check_node_count(graph: ir.Graph, path: Path) -> None:
+    """Refuses a graph with more nodes than can be lowered.
+
+    Raises:
+        ExportError: It has more than `MAX_NODES`.
+    """
+    if len(graph) > MAX_NODES:
+        raise ExportError(
+            f"the graph has more than {MAX_NODES} nodes",
+            where=str(path),
+            received=f"{len(graph)} nodes",
+            remedy="export a smaller part of the model",
+        )
 
 
 def _value_bytes(value: ir.Value, path: Path) -> int:

@@ -85,6 +85,11 @@ def raw(kind, dims, **content):
     return TensorProto(name="w", data_type=kind, dims=dims, **content)
 
 
+def chain():
+    names = ["x", *(f"v{index}" for index in range(10_000)), "y"]
+    return model([node("Relu", *pair) for pair in itertools.pairwise(names)])
+
+
 def recursive():
     return model([call("F", "x", "y")], functions=[function("F", [call("F", "x", "y")])])
 
@@ -113,6 +118,7 @@ REFUSED = {
     "a function that calls itself": (2, recursive),
     "functions that double": (3, doubling),
     "a loop for ever": (3, for_ever),
+    "a chain of 10001 nodes": (3, chain),
     "two nodes that make one output": (2, lambda: model([RELU, node("Neg", "x", "y")])),
     "a cycle": (
         2,
