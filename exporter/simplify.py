@@ -13,8 +13,12 @@ import onnx_ir as ir
 import onnxscript.optimizer
 from onnx_ir.passes import common
 
+from exporter.identities import remove_identities
+
 # it warns about each LayerNormalization it leaves as it is, which is no news to a user
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
+# and about each constant that is an output, which it keeps
+logging.getLogger("onnx_ir.passes.common.initializer_deduplication").setLevel(logging.ERROR)
 
 _FILLING_ELEMENTS = 1 << 10
 
@@ -27,11 +31,12 @@ _GROWING = {"CenterCropPad", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile
 
 def simplify(model: ir.Model) -> None:
     """Simplifies in place; initializers above a few kilobytes are not read."""
+    _write_casts(model.graph)
     onnxscript.optimizer.fold_constants(model, should_fold=_is_folded)
     common.ShapeInferencePass()(model)
     _remove_casts_to_same_type(model.graph)
+    remove_identities(model.graph)
     ir.passes.Sequential(
-        common.IdentityEliminationPass(),
         common.RemoveUnusedNodesPass(),
         common.RemoveUnusedOpsetsPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
@@ -62,6 +67,18 @@ def _is_too_large(node: ir.Node, value: ir.Value) -> bool:
 
 def _size(value: ir.Value) -> int:
     return math.prod(value.shape.numpy()) if value.shape is not None and value.shape.is_static() else 0
+
+
+def _write_casts(graph: ir.Graph) -> None:
+    """CastLike → Cast. The folder does it too, but forgets that FP8 need not saturate."""
+    for node in list(graph.all_nodes()):
+        if node.op_type != "CastLike" or node.domain != "" or node.inputs[1] is None:
+            continue
+        wanted = node.inputs[1].dtype
+        if wanted is not None:
+            node.op_type = "Cast"
+            node.resize_inputs(1)
+            node.attributes.add(ir.AttrInt64("to", int(wanted)))
 
 
 def _remove_casts_to_same_type(graph: ir.Graph) -> None:

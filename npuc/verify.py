@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
-from npuc.agreement import Bound, compare, worst
+from npuc.agreement import Bound, compare_apart, worst
 from npuc.artifact import MODEL_FOLDER, Artifact
 from npuc.code_outputs import code_decoder
+from npuc.compare.sample_files import load_labelled
+from npuc.compare.samples import count_ordinary
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds, segment_feeds
+from targets.coverage import Placement
 from targets.joint import each_chip
 from targets.shared_weights import GRAPHS
 
@@ -32,13 +35,16 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
     Returns:
         Segment name → agreement, measured now, against the bound stated in the manifest.
     """
-    samples = load_samples(artifact.folder / MODEL_FOLDER)
+    samples = load_labelled(artifact.folder / MODEL_FOLDER)
     feeds: dict[str, list[Feeds]] = {}
+    ordinary: dict[str, int] = {}
     for component in artifact.manifest.components:
-        feeds |= _segment_feeds(artifact, component, samples.get(component.name, []))
+        rows = samples.get(component.name, [])
+        feeds |= _segment_feeds(artifact, component, [row.feeds for row in rows])
+        ordinary |= {segment.name: count_ordinary(rows) for segment in component.segments}
     agreements: dict[str, Agreement] = {}
     for segments in _by_binary(artifact):
-        for segment, by_chip in _verify_binary(artifact, segments, feeds):
+        for segment, by_chip in _verify_binary(artifact, segments, feeds, ordinary):
             agreements[segment.name] = worst(by_chip.values())
             for chip, agreement in by_chip.items():
                 if not agreement.passed and explain is not None:
@@ -68,7 +74,10 @@ def _by_binary(artifact: Artifact) -> list[list[SegmentRecord]]:
 
 
 def _verify_binary(
-    artifact: Artifact, segments: list[SegmentRecord], feeds: Mapping[str, list[Feeds]]
+    artifact: Artifact,
+    segments: list[SegmentRecord],
+    feeds: Mapping[str, list[Feeds]],
+    ordinary: Mapping[str, int],
 ) -> Iterator[tuple[SegmentRecord, dict[str, Agreement]]]:
     """Yields each segment with its agreement by chip; the name is empty where the binary is for one chip."""
     with contextlib.ExitStack() as stack:
@@ -83,20 +92,27 @@ def _verify_binary(
         for segment in segments:
             chips = [chip for name, chip in opened if name == segment.name]
             by_chip = {
-                chip: _verify_segment(artifact, segment, opened[segment.name, chip], feeds[segment.name])
+                chip: _verify_segment(
+                    artifact,
+                    segment,
+                    opened[segment.name, chip],
+                    feeds[segment.name],
+                    ordinary[segment.name],
+                )
                 for chip in chips
             }
             yield segment, by_chip or {"": segment.agreement}
 
 
 def _verify_segment(
-    artifact: Artifact, segment: SegmentRecord, candidate: Executor, feeds: list[Feeds]
+    artifact: Artifact, segment: SegmentRecord, candidate: Executor, feeds: list[Feeds], ordinary: int
 ) -> Agreement:
     bound, graph = Bound.parse(segment.agreement.bound), artifact.folder / segment.reference
     exact = exact_reference(artifact.manifest.device.target, segment.processor, graph, bound)
     decoded = code_decoder(graph)
     exact = None if exact is None else decoded(exact)
-    return compare(decoded(OnnxExecutor(graph)), decoded(candidate), feeds, bound, exact)
+    together = len(feeds) if segment.processor == Placement.CPU else ordinary
+    return compare_apart(decoded(OnnxExecutor(graph)), decoded(candidate), feeds, together, bound, exact)
 
 
 def _explanation(

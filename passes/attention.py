@@ -10,7 +10,12 @@ import onnx_ir as ir
 from passes.rewrite import COMPUTE_KEY, Builder
 
 MASKED = -1e4
-"""Added to a score that must not count: exp(-1e4) is 0, and unlike -inf it fits float16."""
+"""Where scores are added up in float16, masks are limited to this: exp(-1e4) is 0, and a sum with it stays finite."""
+
+
+def hidden_score(dtype: ir.DataType) -> float:
+    """What is added to a score that must not count: finite, and so far below 0 that no score makes up for it."""
+    return -65504.0 if dtype == ir.DataType.FLOAT16 else -1e30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +100,7 @@ def attend(
 def causal_bias(build: Builder, queries: int, keys: int, past: int, dtype: ir.DataType) -> ir.Value:
     """Returns the constant [queries, keys] that hides every key after a query; `past` keys come before query 0."""
     hidden = np.arange(keys)[None, :] > np.arange(queries)[:, None] + past
-    return build.constant(np.where(hidden, MASKED, 0.0).astype(dtype.numpy()), "causal")
+    return build.constant(np.where(hidden, hidden_score(dtype), 0.0).astype(dtype.numpy()), "causal")
 
 
 def _soft_cap(build: Builder, scores: ir.Value, softcap: float, dtype: ir.DataType) -> ir.Value:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import onnx_ir as ir
 
 from passes.errors import PassError
+from passes.float16 import LARGEST
 from passes.float32_nodes import BETWEEN, TAGGED, WIDE, float32_nodes
 from passes.lazy_tensor import cast
 from passes.remark import Remark
@@ -18,8 +19,6 @@ _FLOATS = (*WIDE, ir.DataType.FLOAT16)
 _TYPED_BY_ATTRIBUTE = frozenset({"Constant", "ConstantOfShape", "EyeLike", "RandomNormal", "RandomUniform"})
 
 FLOAT32_SUFFIX = ".float32"
-
-_LARGEST = 65504.0
 
 _REMARKED_ELEMENTS = 1 << 16
 
@@ -33,12 +32,16 @@ class ConvertFloat16(ir.passes.InPlacePass):
     An initializer a float32 node reads keeps its type and gets the suffix `.float32`, so that a name has the same
     bytes in every component.
 
+    Args:
+        wide: Names of graph inputs and outputs that stay float32.
+
     Attributes:
         remarks: Clamped constants and nodes kept in float32.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wide: Collection[str] = ()) -> None:
         self.remarks: list[Remark] = []
+        self._wide = frozenset(wide)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Converts; a graph that has float16 inputs or weights already is left as it is.
@@ -56,12 +59,12 @@ class ConvertFloat16(ir.passes.InPlacePass):
             if reason not in (TAGGED, BETWEEN):
                 self._remark(node.name or node.op_type, modality_of(node), "computes in float32", reason)
         for value in graph.inputs:
-            if value.dtype in WIDE:
+            if value.dtype in WIDE and value.name not in self._wide:
                 value.type = ir.TensorType(ir.DataType.FLOAT16)  # a clone shares the old type object
         for value in tuple(graph.initializers.values()):
             self._convert_initializer(graph, value, kept)
         _convert_nodes(graph, kept)
-        _convert_outputs(graph)
+        _convert_outputs(graph, self._wide)
         return ir.passes.PassResult(model, True)
 
     def _convert_initializer(self, graph: ir.Graph, value: ir.Value, kept: Mapping[ir.Node, str]) -> None:
@@ -88,7 +91,7 @@ class ConvertFloat16(ir.passes.InPlacePass):
             return
         magnitudes = np.abs(np.asarray(tensor.numpy(), np.float32))
         largest = float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
-        if largest > _LARGEST:
+        if largest > LARGEST:
             self._remark(name, "", "clamped to ±65504", "beyond the range of float16", {"largest": largest})
 
     def _remark(
@@ -116,10 +119,10 @@ def _convert_nodes(graph: ir.Graph, kept: Mapping[ir.Node, str]) -> None:
                     node.attributes["to"] = ir.AttrInt64("to", int(wanted))
 
 
-def _convert_outputs(graph: ir.Graph) -> None:
+def _convert_outputs(graph: ir.Graph, wide: Collection[str]) -> None:
     for index, output in enumerate(graph.outputs):
         producer = output.producer()
-        if output.dtype not in WIDE or producer is None:
+        if output.dtype not in WIDE or producer is None or output.name in wide:
             continue
         narrow = ir.Value(name=output.name, shape=output.shape, type=ir.TensorType(ir.DataType.FLOAT16))
         output.name = f"{output.name}{FLOAT32_SUFFIX}"
@@ -145,5 +148,7 @@ def _refuse_unsupported(graph: ir.Graph) -> None:
                 f"{node.op_type} cannot be converted to float16",
                 where=node.name or node.op_type,
                 received="a subgraph" if subgraph else "an output type set by an attribute",
-                remedy="run fold_constants first; control flow is not supported",
+                remedy="export the model without If, Loop and Scan: control flow is not supported"
+                if subgraph
+                else "run fold_constants first",
             )

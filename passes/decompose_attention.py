@@ -6,7 +6,8 @@ import math
 
 import onnx_ir as ir
 
-from passes.attention import MASKED, AttentionMath, AttentionShape, attend, causal_bias
+from passes.attention import AttentionMath, AttentionShape, attend
+from passes.attention_mask import Rows, combine_masks
 from passes.errors import PassError
 from passes.rewrite import Builder, Rewrite, input_at, integer, is_op, number, required_input, static_shape
 
@@ -15,7 +16,8 @@ class DecomposeAttention(Rewrite):
     """ai.onnx Attention → MatMul, Softmax, MatMul, with grouped heads, masks, cache, scale and softcap.
 
     Takes 4-D inputs [batch, heads, rows, size] and 3-D ones [batch, rows, heads · size]. A boolean mask
-    becomes an additive one. Past keys and values are put in front; they come out as `present_*`.
+    becomes an additive one; rows that it hides completely give zeros. Past keys and values are put in front;
+    they come out as `present_*`.
     """
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
@@ -36,14 +38,19 @@ class DecomposeAttention(Rewrite):
         past_rows = 0 if past is None else static_shape(past, node)[2]
         key = _append(build, past, key)
         value = _append(build, input_at(node, 5), value)
-        batch, heads, rows, size = q_shape
+        batch, heads, queries, size = q_shape
         keys = k_shape[2] + past_rows
-        shape = AttentionShape(batch, heads, k_shape[1], rows, keys, size, v_shape[3])
-        bias = _bias(build, node, shape, past_rows, query.dtype or ir.DataType.FLOAT)
-        result = attend(build, query, key, value, bias, shape, _math(node, size))
+        shape = AttentionShape(batch, heads, k_shape[1], queries, keys, size, v_shape[3])
+        rows = Rows(shape, past_rows, causal=bool(integer(node, "is_causal", 0)))
+        mask = combine_masks(build, node, input_at(node, 3), rows, query.dtype or ir.DataType.FLOAT)
+        result = attend(build, query, key, value, mask.bias, shape, _math(node, size))
+        if mask.visible is not None:
+            nothing = build.scalar(0.0, result.dtype or ir.DataType.FLOAT, "nothing")
+            extents = (batch, heads, queries, shape.value_size)
+            result = build.op("Where", mask.visible, result, nothing, dtype=result.dtype, shape=extents)
         if len(static_shape(required_input(node, 0), node)) == 3:
-            swapped = build.transpose(result, (0, 2, 1, 3), (batch, heads, rows, shape.value_size))
-            result = build.reshape(swapped, (batch, rows, heads * shape.value_size))
+            swapped = build.transpose(result, (0, 2, 1, 3), (batch, heads, queries, shape.value_size))
+            result = build.reshape(swapped, (batch, queries, heads * shape.value_size))
         _finish(build, node, result, key, value)
         return True
 
@@ -90,21 +97,6 @@ def _four(
 
 def _append(build: Builder, past: ir.Value | None, new: ir.Value) -> ir.Value:
     return new if past is None else build.op("Concat", past, new, axis=2)
-
-
-def _bias(
-    build: Builder, node: ir.Node, shape: AttentionShape, past: int, dtype: ir.DataType
-) -> ir.Value | None:
-    mask = input_at(node, 3)
-    causal = None
-    if integer(node, "is_causal", 0):
-        causal = causal_bias(build, shape.queries, shape.keys, past, dtype)
-    if mask is None:
-        return causal
-    if mask.dtype == ir.DataType.BOOL:
-        zero, masked = build.scalar(0.0, dtype, "kept"), build.scalar(MASKED, dtype, "masked")
-        mask = build.op("Where", mask, zero, masked, dtype=dtype)
-    return mask if causal is None else build.op("Add", mask, causal)
 
 
 def _finish(build: Builder, node: ir.Node, result: ir.Value, key: ir.Value, value: ir.Value) -> None:

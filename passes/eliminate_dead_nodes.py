@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from exporter.identities import remove_identities
 from passes.remark import Remark
 
 
@@ -18,7 +19,6 @@ class EliminateDeadNodes(ir.passes.InPlacePass):
     def __init__(self) -> None:
         self.remarks: list[Remark] = []
         self._steps = (
-            common.IdentityEliminationPass(),
             common.CommonSubexpressionEliminationPass(),
             common.RemoveUnusedNodesPass(),
             common.RemoveUnusedOpsetsPass(),
@@ -32,7 +32,7 @@ class EliminateDeadNodes(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified)
 
     def _run_once(self, model: ir.Model) -> bool:
-        modified = False
+        modified = remove_identities(model.graph)
         for step in self._steps:
             modified |= step(model).modified
         return modified

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from passes.rewrite import Rewrite, has_shape_of, is_op, scalar_constant
+from passes.rewrite import Rewrite, has_shape_of, input_at, is_op, scalar_constant, small_constant
 
-_SHAPE_OPS = ("Reshape", "Expand", "Flatten", "Squeeze", "Unsqueeze", "Slice")
+_SHAPE_OPS = ("Reshape", "Expand", "Flatten", "Squeeze", "Unsqueeze")
 
 
 class EliminateNoop(Rewrite):
@@ -49,4 +49,11 @@ def _keeps_first(node: ir.Node) -> bool:
     same_shape = has_shape_of(source, result)
     if is_op(node, "Mul", "Div"):
         return same_shape and scalar_constant(node.inputs[1]) == 1.0
-    return same_shape and is_op(node, *_SHAPE_OPS)
+    return same_shape and (is_op(node, *_SHAPE_OPS) or (is_op(node, "Slice") and _goes_forward(node)))
+
+
+def _goes_forward(node: ir.Node) -> bool:
+    """Tells whether all steps of a Slice are known to be positive: backward it keeps the shape, and turns it round."""
+    steps = input_at(node, 4)
+    known = small_constant(steps)
+    return steps is None or (known is not None and bool((known > 0).all()))

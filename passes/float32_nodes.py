@@ -6,6 +6,7 @@ from collections.abc import Set
 
 import onnx_ir as ir
 
+from passes.float16 import SMALLEST_NORMAL
 from passes.precision import weight_of
 from passes.rewrite import COMPUTE_KEY, is_op, scalar_constant
 
@@ -23,8 +24,6 @@ float32 kernels, so that a chain of such operators is rounded once, at its end."
 
 TAGGED = "tagged by the pass that made it"
 BETWEEN = "stands between nodes that compute in float32"
-
-_SMALLEST_NORMAL = 2.0**-14
 
 
 def float32_nodes(graph: ir.Graph) -> dict[ir.Node, str]:
@@ -58,7 +57,7 @@ def _float32_reason(node: ir.Node) -> str:
     if is_op(node, "Cast") and _type_of(node.inputs[0]) in WIDE and _type_of(node.outputs[0]) not in WIDE:
         return "float16 cannot hold every integer beyond 2048"
     constants = [scalar_constant(value) for value in node.inputs if value is not None and value.dtype in WIDE]
-    tiny = [value for value in constants if value and abs(value) < _SMALLEST_NORMAL]
+    tiny = [value for value in constants if value and abs(value) < SMALLEST_NORMAL]
     return f"the constant {tiny[0]:g} is below the normal numbers of float16" if tiny else ""
 
 

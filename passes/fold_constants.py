@@ -67,9 +67,18 @@ class FoldConstants(ir.passes.InPlacePass):
             value = graph.initializers[name]
             if name.startswith(prefix):
                 continue
+            if value.is_graph_output():
+                _keep_output(graph, value)
             del graph.initializers[name]
             value.name = prefix + name
             tensor = value.const_value
             if tensor is not None and tensor.nbytes <= self._output_limit:
                 value.const_value = ir.tensor(np.asarray(tensor.numpy()), dtype=tensor.dtype, name=value.name)
             graph.register_initializer(value)
+
+
+def _keep_output(graph: ir.Graph, value: ir.Value) -> None:
+    """Lets an Identity produce an output that turned out to be constant, so that it keeps its name."""
+    output = ir.Value(name=value.name, type=value.type, shape=value.shape)
+    graph.outputs[list(graph.outputs).index(value)] = output
+    graph.append(ir.Node("", "Identity", [value], outputs=[output], name=f"{value.name}/constant"))

@@ -28,7 +28,8 @@ class FoldWeightTranspose(Rewrite):
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one Transpose of a two-dimensional weight."""
-        weight = node.inputs[0] if is_op(node, "Transpose") else None
+        turns = is_op(node, "Transpose") and not node.outputs[0].is_graph_output()
+        weight = node.inputs[0] if turns else None
         if weight is None or weight.const_value is None or weight.name not in graph.initializers:
             return False
         if len(weight.const_value.shape) != 2 or list(node.attributes.get_ints("perm", (1, 0))) != [1, 0]:

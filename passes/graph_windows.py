@@ -15,7 +15,12 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Array, Feeds
 
 WINDOW_NODES = 256
-"""Nodes of a window at most; bounds what a caller keeps for each value of one."""
+"""Nodes of a window; bounds what a caller keeps for each value of one."""
+
+_UNREADABLE = frozenset(
+    {ir.DataType.FLOAT8E4M3FN, ir.DataType.FLOAT8E4M3FNUZ, ir.DataType.FLOAT8E5M2, ir.DataType.FLOAT8E5M2FNUZ}
+)
+"""Element types that ONNX Runtime has no arrays of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Window:
     """Consecutive nodes as a graph.
 
     Attributes:
-        model: Its inputs are what its nodes read and none of them makes; its outputs are all they make.
+        model: Its inputs are what its nodes read and none of them makes; its outputs are all they make but FP8 codes.
         last_uses: Values that no later window reads.
     """
 
@@ -83,15 +88,22 @@ def cut_windows(model: ir.Model, limit: int) -> Iterator[Window]:
 
 def _groups(graph: ir.Graph, limit: int) -> list[list[ir.Node]]:
     groups: list[list[ir.Node]] = []
-    used = 0
+    used, codes = 0, 0
     for node in graph:
         size = sum(_nbytes(value) for value in node.outputs)
-        if not groups or used + size > limit or len(groups[-1]) == WINDOW_NODES:
+        if not groups or (not codes and (used + size > limit or len(groups[-1]) >= WINDOW_NODES)):
             groups.append([])
             used = 0
+        # codes stay in the window that makes them
+        codes += sum(len(value.uses()) for value in node.outputs if value.dtype in _UNREADABLE)
+        codes -= sum(_is_made_code(value) for value in node.inputs)
         groups[-1].append(node)
         used += size
     return groups
+
+
+def _is_made_code(value: ir.Value | None) -> bool:
+    return value is not None and value.dtype in _UNREADABLE and value.producer() is not None
 
 
 def _nbytes(value: ir.Value) -> int:
@@ -105,11 +117,12 @@ def _nbytes(value: ir.Value) -> int:
 
 def _graph_of(model: ir.Model, nodes: Sequence[ir.Node]) -> ir.Model:
     made = [value for node in nodes for value in node.outputs if value.name]
+    readable = [value for value in made if value.dtype not in _UNREADABLE]
     read = dict.fromkeys(value for node in nodes for value in node.inputs if value is not None)
     outside = [value for value in read if value not in set(made)]
     view = ir.GraphView(
         [value for value in outside if not value.is_initializer()],
-        made,
+        readable,
         nodes=nodes,
         initializers=[value for value in outside if value.is_initializer()],
         opset_imports=model.graph.opset_imports,

@@ -21,6 +21,7 @@ from passes.fp8_weight import channel_absmax
 from passes.insert_fp8_qdq import output_axis
 from passes.precision import Format, PrecisionPolicy, weight_of
 from passes.rewrite import is_op, modality_of
+from passes.value_ranges import RangeWatcher
 
 FP8_FORMATS = (Format.E4M3, Format.E5M2)
 
@@ -83,23 +84,26 @@ def measured_layers(model: ir.Model, policy: PrecisionPolicy) -> list[ir.Node]:
     ]
 
 
-def observe_layers(model: ir.Model, feeds: Iterable[Feeds], policy: PrecisionPolicy) -> dict[str, Statistics]:
+def observe_layers(
+    model: ir.Model, feeds: Iterable[Feeds], policy: PrecisionPolicy, watcher: RangeWatcher | None = None
+) -> dict[str, Statistics]:
     """Runs a component once for all its calibration: statistics of every input of a layer that could be FP8.
 
     Args:
         model: The normalised graph, before conversion and quantisation.
         feeds: Inputs of each calibration run.
         policy: For its keep rules and overrides.
+        watcher: Is shown every value of the graph.
 
     Returns:
-        Statistics by tensor name, for `measure_layers` and `choose_scales`; empty, without a run, if there is no such
-        layer.
+        Statistics by tensor name, for `measure_layers` and `choose_scales`; empty, without a run for them, if there is
+        no such layer.
     """
     layers = measured_layers(model, policy)
-    if not layers:
+    if not layers and watcher is None:
         return {}
     convolutions = {_input_name(node) for node in layers if is_op(node, "Conv")}
-    return observe(model, feeds, {_input_name(node) for node in layers}, convolutions)
+    return observe(model, feeds, {_input_name(node) for node in layers}, convolutions, watcher)
 
 
 def layer_errors(

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from exporter.program import Component, Program
 from passes.canonicalize_axes import CanonicalizeAxes
+from passes.center_variance import CenterVariance
 from passes.convert_float16 import ConvertFloat16
 from passes.convert_patch_convolution import ConvertPatchConvolution
 from passes.decompose_attention import DecomposeAttention
@@ -33,6 +34,8 @@ from passes.run_passes import OnPass, Pass, run_passes
 from passes.split_gemm import SplitGemm
 from passes.square_by_product import SquareByProduct
 from passes.tag_modality import TagModality
+from passes.widen_values import WidenValues
+from passes.widening import Widening
 
 Factory = Callable[[Component, frozenset[str]], Pass]
 """(component, initializers that must keep their layout) → a fresh pass."""
@@ -49,6 +52,7 @@ PASSES: Mapping[str, Factory] = {
     "fuse_batch_normalization": lambda *_: FuseBatchNormalization(),
     "fuse_gelu": lambda *_: FuseGelu(),
     "square_by_product": lambda *_: SquareByProduct(),
+    "center_variance": lambda *_: CenterVariance(),
     "convert_patch_convolution": lambda *_: ConvertPatchConvolution(),
     "split_gemm": lambda *_: SplitGemm(),
     "fold_weight_transpose": lambda _, keep: FoldWeightTranspose(keep),
@@ -72,6 +76,7 @@ NORMALISATION = (
     "fuse_batch_normalization",
     "fuse_gelu",
     "square_by_product",
+    "center_variance",
     # every product with a weight becomes MatMul(x, weight [inputs, outputs])
     "convert_patch_convolution",
     "split_gemm",
@@ -123,7 +128,11 @@ def normalize(
 
 
 def quantize(
-    component: Component, policy: PrecisionPolicy, scales: ActivationScales, on_pass: OnPass | None = None
+    component: Component,
+    policy: PrecisionPolicy,
+    scales: ActivationScales,
+    on_pass: OnPass | None = None,
+    widening: Widening | None = None,
 ) -> list[Remark]:
     """Gives a normalised component its precision, in place: float16 base if asked for, then FP8 layers.
 
@@ -132,6 +141,7 @@ def quantize(
         policy: Which layer gets which format.
         scales: From calibration of this component.
         on_pass: Observer.
+        widening: What float16 would lose; nothing, where it was not observed.
 
     Returns:
         Remarks: the format of each layer and why, clamped constants, nodes kept in float32.
@@ -140,7 +150,10 @@ def quantize(
         PassError: A layer is to be float32 but the graph was captured in float16, or an input was not calibrated.
     """
     _tag_float32(component, policy)
-    passes: list[Pass] = [ConvertFloat16()] if policy.base is Format.FLOAT16 else []
+    passes: list[Pass] = []
+    if policy.base is Format.FLOAT16:
+        wide = widening or Widening({})
+        passes = [WidenValues(wide.ranges, wide.weights), ConvertFloat16(wide.boundaries(component))]
     passes += [InsertFp8Qdq(policy, component.name, scales), InferShapes()]
     return run_passes(component, passes, on_pass)
 

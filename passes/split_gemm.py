@@ -18,6 +18,8 @@ class SplitGemm(Rewrite):
         """Rewrites one Gemm."""
         if not is_op(node, "Gemm"):
             return False
+        if not _is_float(node):
+            return False
         build = Builder(graph, node)
         operands = [
             build.op("Transpose", value, perm=[1, 0]) if integer(node, flag, 0) else value
@@ -29,6 +31,12 @@ class SplitGemm(Rewrite):
             result = build.op("Add", result, _times(build, bias, number(node, "beta", 1.0)))
         build.replace_anchor(result)
         return True
+
+
+def _is_float(node: ir.Node) -> bool:
+    """Tells whether the factors have the type of the product; an integer product keeps its operator."""
+    dtype = required_input(node, 0).dtype
+    return dtype is None or dtype.is_floating_point()
 
 
 def _times(build: Builder, value: ir.Value, factor: float) -> ir.Value:

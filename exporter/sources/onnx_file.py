@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +11,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.external_data import set_base_dir
 from onnx_ir.passes.common import InlinePass
-from onnxscript import version_converter
 
-from exporter.capture import OPSET
 from exporter.errors import DiagnosticError, ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
@@ -24,10 +22,8 @@ from exporter.simplify import simplify
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
 from exporter.sources.onnx_check import check_onnx
 from exporter.sources.onnx_original import onnx_original
+from exporter.sources.opset import to_opset
 from exporter.sources.value_sizes import check_node_count, check_value_sizes
-
-# what it cannot convert itself it leaves to onnx, and warns the user of npuc about it
-logging.getLogger("onnxscript.version_converter").setLevel(logging.ERROR)
 
 MAX_PROTO_BYTES = (1 << 31) - 1
 """Protocol buffers cannot be larger; bigger models keep their weights in external files."""
@@ -56,7 +52,7 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     infer_static_shapes(model)
     check_value_sizes(model.graph, path)
     _check_operators(model, path)
-    model = _to_opset(model, path)
+    model = to_opset(model, path)
     unknown = None
     while unknown != (unknown := infer_static_shapes(model)):
         check_value_sizes(model.graph, path)
@@ -67,6 +63,7 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     _check_control_flow(model.graph, path)
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)
+    _produce_outputs(model.graph)
     modality = guess_modality([tensor_spec(value) for value in model.graph.inputs])
     tag_modalities(model.graph, (), modality)
     component = Component(COMPONENT, Role.MODEL, modality, model)
@@ -101,27 +98,6 @@ def _check_operators(model: ir.Model, path: Path) -> None:
                 received=f"{node.domain or 'ai.onnx'}::{node.op_type}, opset {version}",
                 remedy="export the model with standard operators only",
             )
-
-
-def _to_opset(model: ir.Model, path: Path) -> ir.Model:
-    version = model.opset_imports.get("", 0)
-    if version == OPSET:
-        return model
-    reason = f"opset {version}"
-    if version < OPSET:
-        try:
-            converted = version_converter.convert_version(model, OPSET, fallback=True)
-            model = converted if converted is not None else model
-        except Exception as error:  # the converter raises many unrelated classes
-            reason = shorten(error)
-    if model.opset_imports.get("") != OPSET:
-        raise ExportError(
-            f"the model cannot be brought to opset {OPSET}",
-            where=str(path),
-            received=reason,
-            remedy=f"export it with opset_version={OPSET}",
-        )
-    return model
 
 
 @contextlib.contextmanager
@@ -163,15 +139,30 @@ def _check_types(graph: ir.Graph, path: Path) -> None:
             )
 
 
+def _produce_outputs(graph: ir.Graph) -> None:
+    """Lets a node produce each output that is a constant: passes and back ends name and replace constants freely."""
+    for index, value in enumerate(graph.outputs):
+        producer = value.producer()
+        if not (value.is_initializer() or (producer is not None and producer.op_type == "Constant")):
+            continue
+        output = ir.Value(name=value.name, type=value.type, shape=value.shape)
+        graph.outputs[index] = output
+        graph.append(ir.Node("", "Identity", [value], outputs=[output], name=f"{value.name}/constant"))
+        value.name = _unused_name(graph, f"{value.name}/constant")
+
+
+def _unused_name(graph: ir.Graph, name: str) -> str:
+    taken = {value.name for node in graph for value in node.outputs}
+    taken |= {value.name for value in (*graph.inputs, *graph.initializers.values())}
+    return next(
+        f"{name}{suffix}"
+        for suffix in itertools.chain([""], itertools.count())
+        if f"{name}{suffix}" not in taken
+    )
+
+
 def _check_outputs(graph: ir.Graph, path: Path) -> None:
     for value in graph.outputs:
-        if value.producer() is None and not value.is_graph_input():
-            raise ExportError(
-                "an output does not depend on any input",
-                where=f"{path}: output {value.name}",
-                received="a constant",
-                remedy="remove the output; its value is in the file",
-            )
         if value.dtype is None or value.shape is None or not value.shape.is_static():
             raise ExportError(
                 "an output's shape depends on values, or cannot be inferred",

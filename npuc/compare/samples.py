@@ -53,6 +53,11 @@ def comparison_samples(program: Program, feeds: Mapping[str, Sequence[Feeds]]) -
     return samples
 
 
+def count_ordinary(samples: Sequence[Sample]) -> int:
+    """Returns how many samples are not at the edge; the others come last."""
+    return sum(not sample.edge for sample in samples)
+
+
 def label_samples(
     chosen: Mapping[str, Sequence[Feeds]], recorded: Mapping[str, Sequence[Feeds]], edges: Sequence[str]
 ) -> dict[str, list[Sample]]:

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
-from npuc.agreement import Bound, compare, worst
+from npuc.agreement import Bound, compare_apart, worst
 from npuc.artifact import MODEL_FOLDER
 from npuc.code_outputs import code_decoder
+from npuc.compare.sample_files import load_labelled
+from npuc.compare.samples import count_ordinary
 from npuc.emulators import exact_reference, explain_disagreement, find_emulator
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
-from npuc.samples import load_samples
 from npuc.segments import Plan, Segment, cast_feeds, segment_feeds
 from npuc.sensitivity import attainable_bound
 from npuc.stages.lower import LoweredPlan
@@ -66,14 +67,15 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
     Raises:
         AgreementError: A binary is beyond its bound.
     """
-    samples = load_samples(job.folder / MODEL_FOLDER)
+    samples = load_labelled(job.folder / MODEL_FOLDER)
     checked = Checked()
     for name, plan in job.plan.components.items():
-        feeds = [cast_feeds(feed, plan.component.inputs) for feed in samples[name]]
+        feeds = [cast_feeds(sample.feeds, plan.component.inputs) for sample in samples[name]]
+        ordinary = count_ordinary(samples[name])
         references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
         given = segment_feeds(feeds, references)
         for segment, reference, inputs in zip(plan.segments, references, given, strict=True):
-            by_chip = _check_segment(job, segment, reference, inputs)
+            by_chip = _check_segment(job, segment, reference, inputs, ordinary)
             checked.segments[segment.name] = worst(by_chip.values())
             if len(by_chip) > 1:
                 checked.chips[segment.name] = by_chip
@@ -82,17 +84,18 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
 
 
 def _check_segment(
-    job: CheckJob, segment: Segment, reference: Executor, feeds: list[Feeds]
+    job: CheckJob, segment: Segment, reference: Executor, feeds: list[Feeds], ordinary: int
 ) -> dict[str, Agreement]:
     """Returns the agreement for each chip; one of empty name where the binary is for one chip or the CPU."""
     graph = job.folder / segment.reference
     exact = exact_reference(job.device.target, segment.processor, graph, segment.bound)
     decoded = code_decoder(graph)
     reference, exact = decoded(reference), None if exact is None else decoded(exact)
+    together = len(feeds) if segment.on_cpu else ordinary
     by_chip = {}
     for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
         with _execute(job, segment, binding) as candidate:
-            agreement = compare(reference, decoded(candidate), feeds, segment.bound, exact)
+            agreement = compare_apart(reference, decoded(candidate), feeds, together, segment.bound, exact)
         if not agreement.passed and segment.on_cpu:
             agreement = _against_itself(agreement, segment.bound, reference, feeds)
         if not agreement.passed:

@@ -81,7 +81,7 @@ def _manifest(built: Built, limits: tuple[Budget, ...], files: dict[str, FileRec
         recipe=built.recipe.model_dump(mode="json"),
         components=tuple(_component(built, plan) for plan in built.plan.components.values()),
         subnetworks=tuple(_subnetwork(built, network) for network in built.prepared.subnetworks),
-        notes=(*([random_inputs_note(program.drawn)] if program.drawn else []), *built.plan.notes),
+        notes=(*built.plan.notes, *([random_inputs_note(program.drawn)] if program.drawn else [])),
         format_errors=built.prepared.format_errors,
         budgets=limits,
         files=files,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from npuc.dump_ir import IrDump
 from npuc.manifest import NpuRecord
 from npuc.progress import Advance
 from npuc.samples import load_samples
+from npuc.segments import cast_feeds
 from npuc.stages.float_program import FloatProgram, load_float_program
 from npuc.stages.prepare import PrepareJob, observe_program, prepare_key
 from npuc.stages.prepared import Prepared
 from npuc.stages.remarks import write_remarks
 from npuc.stages.scheme import Choice
 from npuc.weights_file import large_initializers, write_weights
+from passes.htp.errors import Float16RangeError
 from passes.htp.pipeline import legalize_float16
 from passes.integer.choose_scheme import choose_scheme, measure_scheme
 from passes.integer.encoding_plan import LEAST_SQNR
@@ -37,10 +39,14 @@ from passes.integer.quantised_graph import is_quantised, source_scheme
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from passes.remark import Remark
+from passes.value_ranges import observe_ranges
 from targets.accelerator import Accelerator
 
 VECTOR_UNITS = "hvx"
 """Scheme of Hexagon's vector units: 8 bits everywhere."""
+
+_WIDE = Scheme.A16W8.value
+"""What `auto` takes where float16 does not hold a component: 16 bits over whatever range was seen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +166,13 @@ def _derive(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, _Deri
     components = job.prepared.program.components
     if all(is_quantised(component.model) for component in components.values()):
         return {name: _as_it_is(component) for name, component in components.items()}
-    return _float16(job) if _scheme(job) == "float16" else _requantised(job, artifact, folder)
+    if _scheme(job) != "float16":
+        return _requantised(job, artifact, folder)
+    derived, refused = _float16(job, artifact)
+    if refused:
+        remaining = _requantised(_without_float16(job, next(iter(refused.values()))), artifact, folder)
+        derived |= {name: remaining[name] for name in _with_sharers(refused, components)}
+    return {name: derived[name] for name in components}
 
 
 def _as_it_is(prepared: Component) -> _Derived:
@@ -170,13 +182,39 @@ def _as_it_is(prepared: Component) -> _Derived:
     return _Derived(component, prepared.model, scheme, "quantised in the source: used as it is", ())
 
 
-def _float16(job: NpuProgramJob) -> dict[str, _Derived]:
-    derived = {}
+def _float16(job: NpuProgramJob, artifact: Path) -> tuple[dict[str, _Derived], dict[str, Float16RangeError]]:
+    """Returns the components in float16 and, where the format is npuc's choice, those that it does not hold.
+
+    Raises:
+        Float16RangeError: float16 was asked for, and does not hold a component.
+    """
+    derived, refused = {}, {}
+    samples = load_samples(artifact / MODEL_FOLDER)
     for name, prepared in job.prepared.program.components.items():
         component = dataclasses.replace(prepared, model=prepared.model.clone())
-        remarks = legalize_float16(component)
+        feeds = [cast_feeds(feed, component.inputs) for feed in samples[name]]
+        try:
+            remarks = legalize_float16(component, observe_ranges(component.model, feeds))
+        except Float16RangeError as error:
+            if job.source.recipe.precision.npu != "auto" or _WIDE not in job.accelerator.schemes:
+                raise
+            refused[name] = error
+            continue
         derived[name] = _Derived(component, prepared.model, _scheme(job), job.choice.reason, remarks)
-    return derived
+    return derived, refused
+
+
+def _without_float16(job: NpuProgramJob, error: Float16RangeError) -> NpuProgramJob:
+    reason = f"auto: float16 does not hold {error.received}"
+    return dataclasses.replace(job, choice=Choice(_WIDE, reason))
+
+
+def _with_sharers(names: Collection[str], components: Mapping[str, Component]) -> set[str]:
+    """Adds the components that share weights with one of those named: a shared binary has one format."""
+    weights = {name: set(large_initializers({name: part})) for name, part in components.items()}
+    return {
+        name for name in components if any(name == other or weights[name] & weights[other] for other in names)
+    }
 
 
 def _requantised(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, _Derived]:

@@ -12,6 +12,7 @@ from npuc.dump_ir import IrDump
 from npuc.manifest import FormatError, LayerRecord
 from npuc.progress import Advance
 from npuc.recipe import Recipe
+from npuc.segments import cast_feeds
 from passes.auto_precision import auto_remarks, choose_formats
 from passes.calibration.calibrate import calibration_method, choose_scales
 from passes.insert_fp8_qdq import quantised_inputs
@@ -21,6 +22,8 @@ from passes.pipeline import quantize
 from passes.precision import Format, Override, PrecisionPolicy, weight_of
 from passes.remark import Remark
 from passes.rewrite import modality_of
+from passes.value_ranges import RangeWatcher, add_edges
+from passes.widening import watcher_of, widenings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +71,17 @@ def quantize_program(
     method = calibration_method(recipe.calibration.method, recipe.calibration.percentile)
     errors: list[LayerError] = []
     statistics = {}
+    watchers: dict[str, RangeWatcher] = {}
     plain = {name: part for name, part in program.components.items() if not is_quantised(part.model)}
     for name, component in plain.items():
-        statistics[name] = observe_layers(component.model, feeds[name], policy)
+        watcher = watcher_of(component) if policy.base is Format.FLOAT16 and feeds[name] else None
+        statistics[name] = observe_layers(component.model, feeds[name], policy, watcher)
+        if watcher is not None:
+            watchers[name] = watcher
+            add_edges(watcher.ranges, component.model, _edges(program, component))
         errors += measure_layers(component.model, statistics[name], policy, method)
         advance(1, 0)
+    wide = widenings(plain, watchers)
     layers, remarks = {}, {}
     if recipe.precision.mode == "auto":
         measured = choose_formats(errors, recipe.precision.error_budget, policy.base)
@@ -85,9 +94,16 @@ def quantize_program(
             continue
         layers[name] = _layer_records(component, policy)
         scales = choose_scales(statistics[name], quantised_inputs(component.model, policy), method)
-        remarks[name] = quantize(component, policy, scales, dump.observer(name))
+        remarks[name] = quantize(component, policy, scales, dump.observer(name), wide.get(name))
         advance(1, 0)
     return Quantized(layers, _format_errors(errors), remarks)
+
+
+def _edges(program: Program, component: Component) -> list[Feeds]:
+    """Returns inputs at the edge that have to stay finite; programs of several components have none."""
+    if len(program.components) > 1:
+        return []
+    return [cast_feeds(edge.request.tensors, component.inputs) for edge in program.edges if edge.usual]
 
 
 def _layer_records(component: Component, policy: PrecisionPolicy) -> tuple[LayerRecord, ...]:

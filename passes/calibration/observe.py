@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import onnx_ir as ir
 
 from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Feeds
+from exporter.program import Array, Feeds
 from passes.calibration.statistics import Statistics
 from passes.errors import PassError
+from passes.graph_windows import run_windows
+from passes.value_ranges import WINDOW_BYTES, RangeWatcher
 
 
 def observe(
-    model: ir.Model, feeds: Iterable[Feeds], tensors: Collection[str], examples: Collection[str] = ()
+    model: ir.Model,
+    feeds: Iterable[Feeds],
+    tensors: Collection[str],
+    examples: Collection[str] = (),
+    watcher: RangeWatcher | None = None,
 ) -> dict[str, Statistics]:
     """Streams statistics; no activation is kept beyond its run.
 
@@ -22,6 +28,8 @@ def observe(
         feeds: Inputs of each run, consumed once.
         tensors: Names of graph inputs or intermediate values.
         examples: Those of them whose first value is kept whole.
+        watcher: Is shown every value of the graph, which then runs a window of nodes at a time; what the next windows
+            read is kept.
 
     Returns:
         Statistics by tensor name, sorted.
@@ -29,20 +37,35 @@ def observe(
     Raises:
         PassError: There were no feeds, or an activation is not finite.
     """
-    inputs = {value.name for value in model.graph.inputs}
+    inputs = {value.name or "" for value in model.graph.inputs}
     names = sorted(set(tensors))
-    executor = OnnxExecutor(model, [name for name in names if name not in inputs])
     collected = {name: Statistics() for name in names}
     has_run = False
-    for feed in feeds:
+    for sample, values in _runs(model, feeds, inputs, names, watcher is not None):
         has_run = True
-        results = executor(feed)
-        for name, statistics in collected.items():
-            values = feed[name] if name in inputs else results[name]
+        for name in values.keys() & collected.keys():
             try:
-                statistics.update(values, name in examples)
+                collected[name].update(values[name], name in examples)
             except ValueError as error:
                 raise PassError(str(error), where=name, remedy="check the checkpoint in float32") from error
+        if watcher is not None:
+            watcher.see(sample, values)
     if not has_run:
         raise PassError("no request reaches this component", remedy="add calibration requests that use it")
     return collected
+
+
+def _runs(
+    model: ir.Model, feeds: Iterable[Feeds], inputs: Collection[str], names: Sequence[str], everything: bool
+) -> Iterator[tuple[int, Mapping[str, Array]]]:
+    """Yields the number of each run with its inputs and results, all of them or the ones named, in any portions."""
+    if everything:
+        samples = list(feeds)
+        for number, feed in enumerate(samples):
+            yield number, {name: feed[name] for name in inputs}
+        for runs in run_windows(model, samples, WINDOW_BYTES):
+            yield from enumerate(runs)
+        return
+    executor = OnnxExecutor(model, [name for name in names if name not in inputs])
+    for number, feed in enumerate(feeds):
+        yield number, {name: feed[name] for name in inputs} | executor(feed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from exporter.program import Component
 from passes.convert_float16 import ConvertFloat16
 from passes.eliminate_dead_nodes import EliminateDeadNodes
@@ -14,6 +16,7 @@ from passes.htp.fold_input_free import FoldInputFree
 from passes.htp.fuse_rms_normalization import FuseRmsNormalization
 from passes.htp.limit_masks import LimitMasks
 from passes.htp.order_operands import OrderOperands
+from passes.htp.scale_values import ScaleValues
 from passes.htp.separate_activation import SeparateActivation
 from passes.htp.split_transpose import SplitTranspose
 from passes.htp.tabulate_angles import TabulateAngles
@@ -21,6 +24,7 @@ from passes.infer_shapes import InferShapes
 from passes.merge_layout import MergeLayout
 from passes.remark import Remark
 from passes.run_passes import Pass, run_passes
+from passes.value_ranges import ValueRange
 
 
 def structural_passes(component: Component) -> list[Pass]:
@@ -48,12 +52,15 @@ def structural_passes(component: Component) -> list[Pass]:
     ]
 
 
-def legalize_float16(component: Component, *, fused_softmax: bool = False) -> list[Remark]:
+def legalize_float16(
+    component: Component, ranges: Mapping[str, ValueRange] | None = None, *, fused_softmax: bool = False
+) -> list[Remark]:
     """Rewrites a component, in place, to a graph that HTP computes in float16.
 
     Args:
         component: A normalised component in float32 or float16, with or without FP8. Float32 inputs and outputs
             become float16.
+        ranges: From `observe_ranges` on this component; what leaves float16 is scaled.
         fused_softmax: Whether to keep HTP's own Softmax, one pass over the scores instead of five, which is less
             precise (see `DecomposeSoftmax`).
 
@@ -61,11 +68,12 @@ def legalize_float16(component: Component, *, fused_softmax: bool = False) -> li
         Remarks: bytes of each FP8 weight before and after, tables, constants and limits.
 
     Raises:
-        PassError: FP8 values that cannot be folded.
+        PassError: FP8 values that cannot be folded, or what leaves float16 and cannot be scaled.
     """
     passes: list[Pass] = [
         FoldFp8(component.name),
         *structural_passes(component),
+        ScaleValues(ranges or {}),
         ConvertFloat16(),
         InferShapes(),
     ]

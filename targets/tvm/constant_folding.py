@@ -69,7 +69,8 @@ def _evaluate(node: ir.Node, feeds: dict[str, StaticArray], where: str) -> list[
         )
         for name, array in feeds.items()
     ]
-    outputs = [onnx.ValueInfoProto(name=name) for name in proto.output if name]
+    named = [value for value in node.outputs if value.name]
+    outputs = [onnx.ValueInfoProto(name=value.name) for value in named]
     graph = onnx.helper.make_graph([proto], "constant", inputs, outputs)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 23)])
     try:
@@ -81,4 +82,10 @@ def _evaluate(node: ir.Node, feeds: dict[str, StaticArray], where: str) -> list[
             received=str(error),
             remedy="check the model with onnx.checker",
         ) from error
-    return [np.asarray(result) for result in results]
+    return [_typed(result, value) for result, value in zip(results, named, strict=True)]
+
+
+def _typed(result: StaticArray, value: ir.Value) -> StaticArray:
+    """The evaluator's result in the element type of the graph: numpy widens some."""
+    array = np.asarray(result)
+    return array if value.dtype is None else array.astype(value.dtype.numpy(), copy=False)

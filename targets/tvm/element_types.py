@@ -54,8 +54,14 @@ def load(stored: tirx.Expr, dtype: ir.DataType) -> tirx.Expr:
     return stored
 
 
-def store(value: tirx.Expr, dtype: ir.DataType) -> tirx.Expr:
-    """Rounds a computed value to what memory holds: once per operator, as ONNX Runtime's CPU provider does."""
+def store(value: tirx.Expr, dtype: ir.DataType, *, saturate: bool = True) -> tirx.Expr:
+    """Rounds a computed value to what memory holds: once per operator, as ONNX Runtime's CPU provider does.
+
+    Args:
+        value: Computed.
+        dtype: Of the element.
+        saturate: What is too large for FP8 becomes its largest finite number.
+    """
     if dtype in FP8_TYPES:
-        return fp8.encode(value.astype("float32"), dtype)
+        return fp8.encode(value.astype("float32"), dtype, saturate=saturate)
     return value.astype(storage(dtype))

@@ -1,8 +1,8 @@
 """FP8 codes to float32 and back in TIR integer arithmetic, exact for every code and every float32.
 
 Formats are those of "FP8 Formats for Deep Learning" (arXiv:2209.05433): E4M3 (no infinities, NaN = s.1111.111,
-largest 448) and E5M2 (IEEE-like, largest finite 57344). Encoding rounds half to even and saturates, as ONNX
-QuantizeLinear and Cast with saturate = 1.
+largest 448) and E5M2 (IEEE-like, largest finite 57344). Encoding rounds half to even and saturates unless told not
+to, as ONNX QuantizeLinear and Cast.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class Format:
         bias: Exponent bias.
         largest: Code of the largest finite magnitude.
         nan: Code written for NaN (without sign).
+        overflow: Code written for what is too large, where encoding does not saturate.
     """
 
     mantissa_bits: int
     bias: int
     largest: int
     nan: int
+    overflow: int
 
     @property
     def smallest_normal(self) -> int:
@@ -47,8 +49,8 @@ class Format:
 
 
 FORMATS: dict[ir.DataType, Format] = {
-    ir.DataType.FLOAT8E4M3FN: Format(mantissa_bits=3, bias=7, largest=0x7E, nan=0x7F),
-    ir.DataType.FLOAT8E5M2: Format(mantissa_bits=2, bias=15, largest=0x7B, nan=0x7F),
+    ir.DataType.FLOAT8E4M3FN: Format(mantissa_bits=3, bias=7, largest=0x7E, nan=0x7F, overflow=0x7F),
+    ir.DataType.FLOAT8E5M2: Format(mantissa_bits=2, bias=15, largest=0x7B, nan=0x7F, overflow=0x7C),
 }
 
 
@@ -79,31 +81,38 @@ def _decode_e4m3(wide: tirx.Expr) -> tirx.Expr:
     return tirx.Select(magnitude == _u16(0x7F), tirx.const(float("nan"), "float32"), value)
 
 
-def encode(value: tirx.Expr, dtype: ir.DataType) -> tirx.Expr:
-    """The uint8 code nearest to a float32 value: half to even, saturating; NaN stays NaN.
+def encode(value: tirx.Expr, dtype: ir.DataType, *, saturate: bool = True) -> tirx.Expr:
+    """The uint8 code nearest to a float32 value: half to even; NaN stays NaN.
 
     Normal numbers are rounded on their bits (adding half a step minus one plus the last kept bit); subnormal ones by
     adding a power of two whose spacing is theirs, so that the float32 adder rounds.
+
+    Args:
+        value: float32 expression.
+        dtype: FP8 type.
+        saturate: What is too large becomes the largest finite number; else infinity, or NaN where the type has none.
     """
-    return bind(tirx.reinterpret("uint32", value), lambda bits: _encode_bits(bits, FORMATS[dtype]))
+    fmt = FORMATS[dtype]
+    beyond = fmt.largest if saturate else fmt.overflow
+    return bind(tirx.reinterpret("uint32", value), lambda bits: _encode_bits(bits, fmt, beyond))
 
 
-def _encode_bits(bits: tirx.Expr, fmt: Format) -> tirx.Expr:
+def _encode_bits(bits: tirx.Expr, fmt: Format, beyond: int) -> tirx.Expr:
     sign = (bits >> _u32(24)) & _u32(0x80)
     magnitude = bits & _u32(0x7FFFFFFF)
     code = tirx.Select(
-        magnitude < _u32(fmt.smallest_normal), _subnormal(magnitude, fmt), _normal(magnitude, fmt)
+        magnitude < _u32(fmt.smallest_normal), _subnormal(magnitude, fmt), _normal(magnitude, fmt, beyond)
     )
     code = tirx.Select(magnitude > _u32(_FLOAT32_INFINITY), _u32(fmt.nan), code)
     return (sign | code).astype("uint8")
 
 
-def _normal(magnitude: tirx.Expr, fmt: Format) -> tirx.Expr:
+def _normal(magnitude: tirx.Expr, fmt: Format, beyond: int) -> tirx.Expr:
     dropped = _FLOAT32_MANTISSA_BITS - fmt.mantissa_bits
     last_kept = (magnitude >> _u32(dropped)) & _u32(1)
     rounded = (magnitude + _u32((1 << (dropped - 1)) - 1) + last_kept) >> _u32(dropped)
     code = rounded - _u32((_FLOAT32_BIAS - fmt.bias) << fmt.mantissa_bits)
-    return tirx.Select(code > _u32(fmt.largest), _u32(fmt.largest), code)
+    return tirx.Select(code > _u32(fmt.largest), _u32(beyond), code)
 
 
 def _subnormal(magnitude: tirx.Expr, fmt: Format) -> tirx.Expr:

@@ -17,6 +17,7 @@ from targets.coverage import require_static
 from targets.errors import TargetError
 from targets.tvm import element_types, operators  # noqa: F401 (registers the converters)
 from targets.tvm.constant_folding import StaticArray, fold
+from targets.tvm.conversion import convert
 from targets.tvm.kernel_builder import KernelBuilder
 from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Operand, in_memory
@@ -92,6 +93,7 @@ class _Importer:
         self._operands: dict[ir.Value, Operand] = {}
         self._statics: dict[ir.Value, StaticArray] = {}
         self._weights: dict[str, Parameter] = {}
+        self._given: list[relax.Var] = []
 
     def run(self) -> ImportedComponent:
         require_static(self._component)
@@ -114,12 +116,13 @@ class _Importer:
     def _add_input(self, value: ir.Value) -> Parameter:
         spec = tensor_spec(value)
         variable = relax.Var(f"input_{len(self._operands)}", _tensor_type(spec.shape, spec.dtype))
+        self._given.append(variable)
         self._operands[value] = in_memory(variable, spec.shape, spec.dtype)
         return Parameter(variable, "input", value.name or "")
 
     def _add_initializer(self, value: ir.Value) -> None:
         tensor = value.const_value
-        if tensor is None or not value.uses():
+        if tensor is None or not (value.uses() or value.is_graph_output()):
             return
         if isinstance(tensor, ir.ExternalTensor) and Path(tensor.location).name == self._weights_name:
             self._add_weight(value, tensor)
@@ -149,7 +152,7 @@ class _Importer:
         shapes = [self._shape(value) for value in node.inputs]
         folded = fold(node, statics, shapes, where)
         if folded is not None:
-            for value, array in zip(node.outputs, folded, strict=True):
+            for value, array in zip((v for v in node.outputs if v.name), folded, strict=True):
                 self._statics[value] = array
             return
         if not is_supported(node) or node.op_type in _STATIC:
@@ -159,10 +162,7 @@ class _Importer:
         if node.outputs[0].is_graph_output():
             readers |= {"output"}
         call = NodeCall(node, operands, tuple(statics), self._builder, where, readers)
-        results = CONVERTERS[node.op_type](call)
-        listed = [results] if isinstance(results, Operand) else list(results)
-        for value, operand in zip(node.outputs, listed, strict=False):
-            self._operands[value] = operand
+        self._operands.update(convert(call))
 
     def _shape(self, value: ir.Value | None) -> tuple[int, ...] | None:
         if value is None:
@@ -190,6 +190,9 @@ class _Importer:
         operand = self._operand(value, f"{self._component.name}, output {value.name}")
         if operand is None:
             raise TargetError("an output has no producer", where=f"{self._component.name}, {value.name}")
+        given = operand.in_memory and any(operand.buffers[0].same_as(p) for p in self._given)
+        if operand.is_weight or given:  # a kernel has to write it
+            operand = self._builder.copy(operand)
         return self._builder.materialise(operand).buffers[0]
 
 

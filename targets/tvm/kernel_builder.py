@@ -48,7 +48,7 @@ class KernelBuilder:
         It becomes a parameter of the function, never an immediate, so that layers that differ only in their constants
         share one kernel. Equal constants are stored once.
         """
-        raw = np.ascontiguousarray(array)
+        raw = np.asarray(array, order="C")  # np.ascontiguousarray makes a scalar one-dimensional
         key = (element_types.storage(dtype), tuple(raw.shape), raw.tobytes())
         if key not in self._constants:
             kind = relax.TensorType(raw.shape, element_types.storage(dtype))
@@ -96,6 +96,8 @@ class KernelBuilder:
         operands: Sequence[Operand],
         body: Callable[..., Body],
         fusion: Fusion | None = None,
+        *,
+        saturate: bool = True,
     ) -> Operand:
         """Emits a kernel that computes each element on its own.
 
@@ -107,13 +109,15 @@ class KernelBuilder:
             body: Given one function from indices to a *computable* value (float16 as float32) for each operand,
                 returns the function from result indices to the value.
             fusion: How it may be fused.
+            saturate: As for `element_types.store`.
         """
+
+        def rounded(value: tirx.Expr) -> tirx.Expr:
+            return element_types.store(value, dtype, saturate=saturate)
 
         def kernel(*elements: Element) -> te.Tensor:
             function = body(*(loaded(e, o.dtype) for e, o in zip(elements, operands, strict=True)))
-            return te.compute(
-                tuple(shape), lambda *i: element_types.store(function(*i), dtype), name=f"{name}_element"
-            )
+            return te.compute(tuple(shape), lambda *i: rounded(function(*i)), name=f"{name}_element")
 
         return self.emit(name, dtype, operands, kernel, fusion)
 
@@ -152,8 +156,10 @@ class KernelBuilder:
 
     def materialise(self, operand: Operand) -> Operand:
         """The operand as one buffer; computes it if it is an expression."""
-        if operand.in_memory:
-            return operand
+        return operand if operand.in_memory else self.copy(operand)
+
+    def copy(self, operand: Operand) -> Operand:
+        """The operand in a buffer of its own."""
         return self.move("materialise", operand.shape, [operand], lambda element: element)
 
 

@@ -90,6 +90,15 @@ def select(condition: tirx.Expr, yes: tirx.Expr, no: tirx.Expr) -> tirx.Expr:
     return tirx.Select(condition, yes, no)
 
 
+def round_half_even(x: tirx.Expr) -> tirx.Expr:
+    """Nearest integer, halves to the even one.
+
+    By TVM's `round`, which rounds this way. Its vectoriser looks at the argument of `nearbyint` twice, and then refuses
+    the bindings inside.
+    """
+    return tirx.round(x)
+
+
 def is_nan(x: tirx.Expr) -> tirx.Expr:
     """Whether a float32 is NaN, by its bits: TVM's simplifier takes `x != x` for false."""
     magnitude = tirx.reinterpret("uint32", x) & tirx.const(0x7FFFFFFF, "uint32")
@@ -233,3 +242,27 @@ def _power(base: tirx.Expr, exponent: tirx.Expr) -> tirx.Expr:
         return select(base < constant(0.0), select(is_odd, constant(0.0) - value, odd_or_nan), value)
 
     return select(exponent == constant(0.0), constant(1.0), bind(magnitude, signed))
+
+
+def fmod(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
+    """Remainder of a division that is cut off towards zero, with the sign of x; exact up to a quotient of 2²⁸.
+
+    Args:
+        x: float32.
+        y: float32; the result is x itself where it is infinite.
+    """
+    wide, divisor = x.astype("float64"), y.astype("float64")
+    rest = wide - tirx.trunc(wide / divisor) * divisor
+    is_infinite = tirx.all(tirx.abs(y) == constant(math.inf), tirx.abs(x) < constant(math.inf))
+    return select(is_infinite, x, rest.astype("float32"))
+
+
+def floor_mod(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
+    """The same of a division that is rounded down, with the sign of y."""
+    zero = constant(0.0)
+
+    def signed(rest: tirx.Expr) -> tirx.Expr:
+        differs = tirx.any(tirx.all(rest < zero, y > zero), tirx.all(rest > zero, y < zero))
+        return select(differs, rest + y, rest)
+
+    return bind(fmod(x, y), signed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,13 +92,15 @@ def archive(objects: Sequence[str], output: str, folder: Path) -> None:
 
 
 def _zig(arguments: Sequence[str], folder: Path) -> None:
-    if importlib.util.find_spec("ziglang") is None:
+    package = importlib.util.find_spec("ziglang")
+    if package is None or package.origin is None:
         raise ToolError(
             "the cross compiler is missing",
             where="ziglang",
             remedy="install it: pip install 'ziglang>=0.17.1'",
         )
-    command = [sys.executable, "-m", "ziglang", *arguments]
+    # not by `python -m ziglang`, which takes as long to start as zig takes to compile a small file
+    command = [str(Path(package.origin).parent / "zig"), *arguments]
     try:
         # relative names only: absolute ones would get into the output
         done = subprocess.run(

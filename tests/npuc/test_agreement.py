@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from npuc.agreement import Bound, bound_for, compare, npu_bound
+from npuc.agreement import Bound, bound_for, compare, compare_apart, npu_bound
 from npuc.recipe import Gates
 
 
@@ -67,3 +67,30 @@ def test_a_bound_may_ask_for_every_bit_of_an_exact_reference():
         _constant(same), _constant(same), [{}], bound
     ).passed  # nothing to compare the bits with
     assert not compare(_constant(same), _constant([9.0, 9.0]), [{}], bound, _constant([9.0, 9.0])).passed
+
+
+@pytest.mark.parametrize(("at_edge", "passed"), [(1.2, True), (2.0, False)])
+def test_samples_at_the_edge_have_a_bound_of_their_own(at_edge, passed):
+    def candidate(feed):
+        return {"y": feed["x"] * (at_edge if feed["x"][0] == 7 else 1.0001)}
+
+    feeds = [{"x": np.full(2, value, np.float32)} for value in (1, 2, 7)]
+    result = compare_apart(lambda feed: {"y": feed["x"]}, candidate, feeds, 2, Bound(min_sqnr=50))
+    assert result.passed is passed
+    assert result.bound == ("SQNR >= 50 dB" if passed else "SQNR >= 10 dB")
+    if passed:
+        assert result.samples == 3
+        assert result.sqnr == pytest.approx(80, abs=0.5)
+
+
+@pytest.mark.parametrize("ordinary", [0, 3])
+def test_without_samples_at_the_edge_all_are_held_to_the_bound(ordinary):
+    feeds = [{"x": np.full(2, value, np.float32)} for value in (1, 2, 7)]
+    result = compare_apart(
+        lambda feed: {"y": feed["x"]},
+        lambda feed: {"y": feed["x"] * 1.1},
+        feeds,
+        ordinary,
+        Bound(min_sqnr=50),
+    )
+    assert not result.passed

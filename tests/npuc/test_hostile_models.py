@@ -111,6 +111,7 @@ RELU = node("Relu", "x", "y")
 ADD = node("Add", "x", "w", "y")
 ONES = np.ones(ROW, np.float32)
 ONE = tensor("w", ONES)
+POSITIVE = [[0, 0, 1, 2]]
 LARGE = np.array([1 << 16, 1 << 16])
 
 REFUSED = {
@@ -126,7 +127,6 @@ REFUSED = {
     ),
     "an empty graph": (2, lambda: model([])),
     "an input that nothing makes": (2, lambda: model([node("Add", "x", "absent", "y")])),
-    "an initializer as the output": (3, lambda: model([node("Relu", "x", "z")], [tensor("y", ONES)])),
     "too few bytes": (2, lambda: model([ADD], [raw(1, ROW, raw_data=b"\0" * 13)])),
     "too few bytes of many": (2, lambda: model([ADD], [raw(1, [64, 4], raw_data=b"\0" * 13)])),
     "a negative size": (2, lambda: model([ADD], [raw(1, [-1, 4], raw_data=b"")])),
@@ -180,16 +180,18 @@ def _is_refused(npuc, path, code):
 
 
 @pytest.mark.parametrize(
-    "proto",
+    ("proto", "expected"),
     [
-        model([ADD], [ONE]),
-        model([node("Relu", CLOSING, "y")], x=CLOSING),
-        model([node("Relu", "x", "../out/y:0")], y="../out/y:0"),
-        model([node("Relu", STRANGE, "y", name=STRANGE)], x=STRANGE),
+        (model([ADD], [ONE]), [[0, 1, 2, 3]]),
+        (model([node("Relu", "x", "z")], [tensor("y", ONES)]), ONES),
+        (model([node("Constant", "y", value=ONE)]), ONES),
+        (model([node("Relu", CLOSING, "y")], x=CLOSING), POSITIVE),
+        (model([node("Relu", "x", "../out/y:0")], y="../out/y:0"), POSITIVE),
+        (model([node("Relu", STRANGE, "y", name=STRANGE)], x=STRANGE), POSITIVE),
     ],
-    ids=["plain", "closes a comment", "slashes", "strange"],
+    ids=["plain", "an initializer as the output", "a constant", "closes a comment", "slashes", "strange"],
 )
-def test_an_odd_but_legal_file_gives_a_right_artifact(npuc, tmp_path, proto):
+def test_an_odd_but_legal_file_gives_a_right_artifact(npuc, tmp_path, proto, expected):
     path, out, saved = tmp_path / "m.onnx", tmp_path / "built", tmp_path / "saved"
     path.write_bytes(proto.SerializeToString())
     result = npuc("compile", path, "--device", "galaxy-s25", "--npu", "cpu", "-o", out)
@@ -203,7 +205,6 @@ def test_an_odd_but_legal_file_gives_a_right_artifact(npuc, tmp_path, proto):
     ran = npuc("run", out, "--input", f"{proto.graph.input[0].name}={tmp_path / 'row.npy'}", "--save", saved)
     assert ran.code == 0 and "\x1b" not in ran.out
     (file,) = saved.iterdir()
-    expected = [[0, 1, 2, 3]] if proto.graph.initializer else [[0, 0, 1, 2]]
     np.testing.assert_allclose(np.load(file), expected, atol=1e-2)
     assert {entry.name for entry in tmp_path.iterdir()} == {"m.onnx", "built", "row.npy", "saved"}
     assert npuc("inspect", out, "--layers").code == 0

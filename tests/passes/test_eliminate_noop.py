@@ -53,3 +53,17 @@ def test_a_graph_output_keeps_its_name(model_from):
     model = model_from("g (float[2,3] x) => (float[2,3] y) { y = Transpose<perm=[0,1]>(x) }")
     assert not EliminateNoop()(model).modified
     assert [value.name for value in model.graph.outputs] == ["y"]
+
+
+@pytest.mark.parametrize(("step", "kept"), [(1, False), (-1, True)])
+def test_a_slice_that_turns_an_axis_round_stays(step, kept, model_from):
+    start, end = (0, 100) if step > 0 else (-1, -100)
+    bounds = (
+        f"<int64[1] s = {{{start}}}, int64[1] e = {{{end}}}, int64[1] a = {{1}}, int64[1] t = {{{step}}}>"
+    )
+    model = model_from(
+        f"g (float[2,3] x) => (float[2,3] y) {bounds} {{ n = Slice(x, s, e, a, t)  y = Neg(n) }}"
+    )
+    value = model.graph[0].outputs[0]
+    value.shape, value.type = model.graph.inputs[0].shape, model.graph.inputs[0].type
+    assert EliminateNoop()(model).modified != kept

@@ -44,3 +44,13 @@ def test_a_causal_mask_larger_than_the_limit_of_weights_is_evaluated(model_from,
     FoldConstants("text")(model)
     assert [node.op_type for node in model.graph] == ["Add"]
     parity(model_from(text), model)
+
+
+def test_an_output_that_is_constant_keeps_its_name(model_from, parity):
+    text = "g (float[2] x) => (float[2] y, float[2] z) <float[2] a = {1,2}> { z = Add(a, a) y = Mul(x, z) }"
+    model = model_from(text)
+    assert FoldConstants("vision")(model).modified
+    assert [value.name for value in model.graph.outputs] == ["y", "z"]
+    assert [node.op_type for node in model.graph] == ["Mul", "Identity"]
+    assert all(name.startswith("vision/") for name in model.graph.initializers if name != "a")
+    parity(model_from(text), model)

@@ -56,3 +56,9 @@ def test_an_embedding_of_the_same_graph_counts_as_read_elsewhere(model_from, par
     FoldWeightTranspose()(model)
     assert [node.op_type for node in model.graph] == ["Gather", "Gemm"]
     parity(model_from(text, {"w": WEIGHT}), model)
+
+
+def test_a_transposed_weight_that_is_an_output_keeps_its_node(model_from):
+    model = model_from("g (float[4,6] w) => (float[6,4] y) { y = Transpose<perm=[1,0]>(w) }", {"w": WEIGHT})
+    assert not FoldWeightTranspose()(model).modified
+    assert [node.op_type for node in model.graph] == ["Transpose"]

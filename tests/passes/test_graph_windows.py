@@ -10,6 +10,7 @@ import pytest
 
 from exporter.onnx_executor import OnnxExecutor
 from passes.graph_windows import WINDOW_NODES, cut_windows, run_windows
+from passes.infer_shapes import InferShapes
 
 _WIDTH = 8
 _VALUE_BYTES = 4 * _WIDTH
@@ -86,3 +87,15 @@ def test_a_large_value_is_a_window_of_its_own() -> None:
 def test_a_window_has_a_limited_number_of_nodes() -> None:
     windows = list(cut_windows(_residual_chain(100), 1 << 30))
     assert [len(window.model.graph) for window in windows] == [WINDOW_NODES, 301 - WINDOW_NODES]
+
+
+def test_fp8_codes_stay_in_the_window_that_makes_them(model_from):
+    text = """g (float[2,3] x) => (float[2,3] y) <float s = {0.5}> {
+      a = Neg(x)  q = QuantizeLinear<output_dtype=17>(a, s)  d = DequantizeLinear(q, s)  y = Neg(d)
+    }"""
+    model = model_from(text)
+    InferShapes()(model)
+    assert [len(window.model.graph) for window in cut_windows(model, 1)] == [1, 2, 1]
+    feeds = {"x": np.float32([[1, 2, 3], [4, 5, 6]])}
+    seen = {name for runs in run_windows(model, [feeds], 1) for results in runs for name in results}
+    assert seen == {"a", "d", "y"}

@@ -26,3 +26,8 @@ def test_attributes(flags, model_from, parity):
     before = model_from(text, {"w": model.graph.initializers["w"].const_value.numpy()})
     SplitGemm()(model)
     parity(before, model)
+
+
+def test_a_product_of_integers_keeps_its_operator(model_from):
+    model = model_from("g (int32[2,3] x, int32[3,4] w) => (int32[2,4] y) { y = Gemm<alpha=0.5>(x, w) }")
+    assert not SplitGemm()(model).modified

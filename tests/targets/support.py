@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx import parser
+from onnx.reference import ReferenceEvaluator
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Array, Component, Modality, Role
@@ -122,3 +123,22 @@ def random_feeds(component: Component, seed: int = 0) -> dict[str, Array]:
         else:
             feeds[spec.name] = rng.integers(0, 3, spec.shape).astype(spec.numpy_dtype)
     return feeds
+
+
+def standard(component: Component, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs by the standard's own evaluator."""
+    proto = ir.to_proto(component.model)
+    results = ReferenceEvaluator(proto).run(None, dict(feeds))
+    return dict(zip([value.name for value in proto.graph.output], results, strict=True))
+
+
+def assert_as_standard(built: Built, feeds: Mapping[str, Array], rtol: float = 1e-6) -> None:
+    """The binary returns what the standard's own evaluator does: integers equal, NaN and infinities in place."""
+    actual = built.run(feeds)
+    for name, expected in standard(built.component, feeds).items():
+        producer = str(next(v for v in built.component.model.graph.outputs if v.name == name).producer())
+        assert actual[name].dtype == expected.dtype, producer
+        if expected.dtype.kind == "f":
+            np.testing.assert_allclose(actual[name], expected, rtol=rtol, atol=1e-6, err_msg=producer)
+        else:
+            np.testing.assert_array_equal(actual[name], expected, err_msg=producer)

@@ -140,6 +140,8 @@ def _seen(spec: TensorSpec, example: Array | None) -> tuple[int, int]:
     if _kind(spec) != "integers":
         return 0, 1
     if example is None or not example.size:
+        if spec.numpy_dtype.kind not in "iu":  # FP8, and integers that numpy lacks
+            return 0, 1
         limits = np.iinfo(spec.numpy_dtype)
         return (int(limits.min), int(limits.max)) if limits.bits == 8 else (0, 1)
     return int(example.min()), int(example.max())

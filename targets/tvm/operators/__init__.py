@@ -2,6 +2,7 @@
 
 from targets.tvm.operators import (
     activation,
+    arithmetic,
     compare,
     convolution,
     elementwise,
@@ -11,12 +12,14 @@ from targets.tvm.operators import (
     pooling,
     quantize,
     reduce,
+    scan,
     shape,
     softmax,
 )
 
 __all__ = [
     "activation",
+    "arithmetic",
     "compare",
     "convolution",
     "elementwise",
@@ -26,6 +29,7 @@ __all__ = [
     "pooling",
     "quantize",
     "reduce",
+    "scan",
     "shape",
     "softmax",
 ]

@@ -37,6 +37,8 @@ def elementwise(
     operands: Sequence[Operand] | None = None,
     name: str | None = None,
     fusion: Fusion | None = None,
+    *,
+    saturate: bool = True,
 ) -> Operand:
     """Applies a scalar function to broadcast operands.
 
@@ -47,6 +49,7 @@ def elementwise(
         operands: Those of the node if none.
         name: Of the kernel; from the operator type if none.
         fusion: As for `KernelBuilder.emit`.
+        saturate: As for `element_types.store`.
     """
     inputs = call.present() if operands is None else tuple(operands)
     shape = np.broadcast_shapes(*(operand.shape for operand in inputs))
@@ -60,4 +63,6 @@ def elementwise(
         return value
 
     kernel = name or call.node.op_type.lower()
-    return call.builder.compute(kernel, shape, dtype or inputs[0].dtype, inputs, body, fusion)
+    return call.builder.compute(
+        kernel, shape, dtype or inputs[0].dtype, inputs, body, fusion, saturate=saturate
+    )

@@ -13,15 +13,21 @@ from targets.tvm.registry import CONVERTERS
 
 Predicate = Callable[..., tirx.Expr]
 
+
+def _wide(x: tirx.Expr) -> tirx.Expr:
+    """Truth values as integers: TVM gives LLVM a comparison of them that it refuses."""
+    return x.astype("int8") if str(x.ty.dtype) == "bool" else x
+
+
 PREDICATES: dict[str, Predicate] = {
-    "Equal": lambda x, y: x == y,
+    "Equal": lambda x, y: _wide(x) == _wide(y),
     "Greater": lambda x, y: x > y,
     "GreaterOrEqual": lambda x, y: x >= y,
     "Less": lambda x, y: x < y,
     "LessOrEqual": lambda x, y: x <= y,
     "And": tirx.all,
     "Or": tirx.any,
-    "Xor": lambda x, y: x != y,
+    "Xor": lambda x, y: _wide(x) != _wide(y),
     "Not": tirx.Not,
     "IsNaN": math.is_nan,
 }

@@ -38,7 +38,7 @@ FUNCTIONS: dict[str, Scalar] = {
     "Cos": math.cos,
     "Floor": tirx.floor,
     "Ceil": tirx.ceil,
-    "Round": tirx.nearbyint,
+    "Round": math.round_half_even,
 }
 """Operators that are one scalar expression, whatever their attributes."""
 
@@ -76,33 +76,6 @@ def convert_div(call: NodeCall) -> Operand:
     if _is_float(call[0]):
         return elementwise(call, lambda x, y: x / y)
     return elementwise(call, tirx.truncdiv)
-
-
-@converter("Mod")
-def convert_mod(call: NodeCall) -> Operand:
-    """Remainder: sign of the divisor, or of the dividend with `fmod`."""
-    if _is_float(call[0]):
-        return elementwise(call, lambda x, y: x - tirx.trunc(x / y) * y)
-    return elementwise(call, tirx.truncmod if call.integer("fmod", 0) else tirx.floormod)
-
-
-@converter("Pow")
-def convert_pow(call: NodeCall) -> Operand:
-    """xʸ; the common constant exponents avoid the logarithm."""
-    exponent = call.statics[1]
-    if exponent is not None and exponent.size == 1 and exponent.ndim <= call[0].rank:
-        special: dict[float, Scalar] = {
-            2.0: lambda x: x * x,
-            3.0: lambda x: x * x * x,
-            0.5: tirx.sqrt,
-            1.0: lambda x: x,
-            -1.0: lambda x: math.constant(1.0) / x,
-            -0.5: lambda x: math.constant(1.0) / tirx.sqrt(x),
-        }
-        function = special.get(float(exponent.reshape(-1)[0]))
-        if function is not None:
-            return elementwise(call, function, operands=[call[0]])
-    return elementwise(call, lambda x, y: math.power(x.astype("float32"), y.astype("float32")))
 
 
 def _fold(call: NodeCall, function: Scalar, name: str) -> Operand:
@@ -166,16 +139,26 @@ def convert_where(call: NodeCall) -> Operand:
 
 @converter("Cast")
 def convert_cast(call: NodeCall) -> Operand:
-    """Value in another element type; FP8 saturates and rounds half to even, bool is "not zero"."""
+    """Value in another element type; FP8 rounds half to even and saturates if asked, bool is "not zero"."""
     source, dtype = call[0], ir.DataType(call.integer("to", 0))
     if dtype == source.dtype:
         return source
     if dtype == ir.DataType.BOOL:
         return elementwise(call, lambda x: x != _zero(x), dtype=dtype)
-    return elementwise(call, lambda x: x, dtype=dtype, name=f"cast_{dtype.name.lower()}")
+    saturate = call.integer("saturate", 1) == 1
+    return elementwise(call, lambda x: x, dtype=dtype, name=f"cast_{dtype.name.lower()}", saturate=saturate)
 
 
-@converter("Identity", "Dropout")
+@converter("Identity")
 def convert_identity(call: NodeCall) -> Operand:
-    """The operand itself (dropout does nothing at inference)."""
+    """The operand itself."""
+    return call[0]
+
+
+@converter("Dropout")
+def convert_dropout(call: NodeCall) -> Operand:
+    """The operand itself: dropout does nothing at inference."""
+    training = call.static(2)
+    if training is not None and bool(training.any()):
+        raise call.unsupported("it drops at random in training mode")
     return call[0]

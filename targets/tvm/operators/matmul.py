@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from tvm import te, tirx
 
+from targets.tvm import element_types
 from targets.tvm.kernel_builder import Fusion, loaded
 from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Element, Operand
@@ -41,6 +42,8 @@ def convert_gemm(call: NodeCall) -> Operand:
     left = permuted(call[0], (1, 0)) if call.integer("transA", 0) else call[0]
     right = permuted(call[1], (1, 0)) if call.integer("transB", 0) else call[1]
     alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
+    if left.dtype not in element_types.FLOAT_TYPES and not (alpha.is_integer() and beta.is_integer()):
+        raise call.unsupported(f"alpha {alpha:g} and beta {beta:g} of a product of {left.dtype.name}")
     bias = call.optional(2) if beta != 0.0 else None
     product = _accumulate(call, left, right)
     if bias is None:

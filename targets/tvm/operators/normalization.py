@@ -72,8 +72,6 @@ def _affine_norm(call: NodeCall, *, centre: bool) -> Operand:
 @converter("LayerNormalization")
 def convert_layer_norm(call: NodeCall) -> Operand:
     """Normalises over the trailing axes, then scales and shifts."""
-    if any(output.name and output.uses() for output in call.node.outputs[1:]):
-        raise call.unsupported("the mean and deviation outputs are used")
     return _affine_norm(call, centre=True)
 
 
@@ -98,6 +96,10 @@ def convert_group_norm(call: NodeCall) -> Operand:
 def _channel_norm(call: NodeCall, groups: int) -> Operand:
     source, scale, bias = call[0], call[1], call[2]
     batch, channels = source.shape[:2]
+    if scale.shape != (channels,):
+        raise call.unsupported(
+            f"its scale has shape {scale.shape}, not one value for each of {channels} channels"
+        )
     pixels = numbers.prod(source.shape[2:])
     shape = (batch, groups, channels // groups, pixels)
     view = call.builder.reshape(source, shape)

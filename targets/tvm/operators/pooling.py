@@ -10,6 +10,7 @@ from targets.tvm import element_types, math
 from targets.tvm.kernel_builder import Fusion, loaded
 from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Element, Operand
+from targets.tvm.operators.reduce import Combine, Scalar, extreme, outermost, reduce_axes
 from targets.tvm.operators.shape import pad
 from targets.tvm.operators.windows import Windows, windows
 from targets.tvm.registry import converter
@@ -22,15 +23,14 @@ def _geometry(call: NodeCall) -> Windows:
     return windows(call, call[0].shape[2:], kernel)
 
 
-def _padded(call: NodeCall, geometry: Windows, fill: float) -> Operand:
+def _padded(call: NodeCall, geometry: Windows, fill: float | int) -> Operand:
     if not any(geometry.before) and not any(geometry.trailing):
         return call[0]
     return pad(call, call[0], (0, 0, *geometry.before), (0, 0, *geometry.trailing), fill=fill)
 
 
-def _window_stage(x: Element, shape: tuple[int, ...], geometry: Windows, *, largest: bool) -> te.Tensor:
+def _window_stage(x: Element, shape: tuple[int, ...], geometry: Windows, combine: Combine) -> te.Tensor:
     taps = [te.reduce_axis((0, extent), name=f"k{i}") for i, extent in enumerate(geometry.kernel)]
-    combine = te.max if largest else te.sum
 
     def value(*indices: tirx.Expr) -> tirx.Expr:
         parts = zip(indices[2:], geometry.strides, taps, geometry.dilations, strict=True)
@@ -43,13 +43,13 @@ def _window_stage(x: Element, shape: tuple[int, ...], geometry: Windows, *, larg
 def convert_max_pool(call: NodeCall) -> Operand:
     """Largest element of each window; padding never wins."""
     geometry = _geometry(call)
-    if len(call.node.outputs) > 1 and call.node.outputs[1].uses():
-        raise call.unsupported("the index output is used")
-    source = _padded(call, geometry, fill=-numbers.inf)
+    source = _padded(call, geometry, outermost(call[0].dtype, largest=False))
     shape = (*source.shape[:2], *geometry.output)
 
     def kernel(stored: Element) -> te.Tensor:
-        best = _window_stage(loaded(stored, source.dtype), shape, geometry, largest=True)
+        best = _window_stage(
+            loaded(stored, source.dtype), shape, geometry, extreme(source.dtype, largest=True)
+        )
         return te.compute(shape, lambda *i: element_types.store(best(*i), source.dtype), name="result")
 
     return call.builder.emit("max_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
@@ -59,7 +59,7 @@ def convert_max_pool(call: NodeCall) -> Operand:
 def convert_average_pool(call: NodeCall) -> Operand:
     """Mean of each window, with or without counting the padding."""
     geometry = _geometry(call)
-    source = _padded(call, geometry, fill=0.0)
+    source = _padded(call, geometry, 0.0)
     shape = (*source.shape[:2], *geometry.output)
     extents = call[0].shape[2:]
     count_padding = call.integer("count_include_pad", 0) == 1
@@ -82,7 +82,7 @@ def convert_average_pool(call: NodeCall) -> Operand:
         return result
 
     def kernel(stored: Element) -> te.Tensor:
-        total = _window_stage(loaded(stored, source.dtype), shape, geometry, largest=False)
+        total = _window_stage(loaded(stored, source.dtype), shape, geometry, te.sum)
         return te.compute(
             shape,
             lambda *i: element_types.store(total(*i) / divisor(i[2:]), source.dtype),
@@ -90,3 +90,30 @@ def convert_average_pool(call: NodeCall) -> Operand:
         )
 
     return call.builder.emit("average_pool", source.dtype, [source], kernel, Fusion.OPAQUE)
+
+
+@converter("GlobalAveragePool")
+def convert_global_average_pool(call: NodeCall) -> Operand:
+    """Mean over all spatial axes of [N, C, ...]."""
+    count = tirx.const(float(numbers.prod(call[0].shape[2:])), "float32")
+    return _global_pool(call, "global_average_pool", te.sum, lambda total: total / count)
+
+
+@converter("GlobalMaxPool")
+def convert_global_max_pool(call: NodeCall) -> Operand:
+    """Largest element over all spatial axes of [N, C, ...]."""
+    return _global_pool(call, "global_max_pool", extreme(call[0].dtype, largest=True))
+
+
+def _global_pool(call: NodeCall, name: str, combine: Combine, after: Scalar = lambda x: x) -> Operand:
+    source = call[0]
+    axes = tuple(range(2, source.rank))
+    kept = (*source.shape[:2], *(1 for _ in axes))
+
+    def kernel(stored: Element) -> te.Tensor:
+        reduced = reduce_axes(loaded(stored, source.dtype), source.shape, axes, combine, "reduce")
+        return te.compute(
+            kept, lambda *i: element_types.store(after(reduced(*i)), source.dtype), name="result"
+        )
+
+    return call.builder.emit(name, source.dtype, [source], kernel, Fusion.OPAQUE)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import onnx_ir as ir
 from tvm import te, tirx
 
-from targets.tvm import element_types
+from targets.tvm import element_types, math
 from targets.tvm.kernel_builder import Body, loaded
 from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Element, Operand
@@ -37,14 +37,15 @@ def convert_quantize(call: NodeCall) -> Operand:
             if dtype in element_types.FP8_TYPES:
                 return ratio
             low, high = (tirx.const(float(limit), "float32") for limit in _LIMITS[dtype])
-            rounded = tirx.nearbyint(ratio)
+            rounded = math.round_half_even(ratio)
             if zero is not None:
                 rounded = rounded + zero(*channel(indices)).astype("float32")
             return tirx.max(tirx.min(rounded, high), low).astype("int32")
 
         return value
 
-    return call.builder.compute("quantize", source.shape, dtype, operands, body)
+    saturate = call.integer("saturate", 1) == 1
+    return call.builder.compute("quantize", source.shape, dtype, operands, body, saturate=saturate)
 
 
 @converter("DequantizeLinear")

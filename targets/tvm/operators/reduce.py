@@ -1,16 +1,17 @@
-"""Reductions over axes, arg-reductions and running sums."""
+"""Reductions over axes."""
 
 from __future__ import annotations
 
+import dataclasses
 import math as numbers
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import onnx_ir as ir
 from tvm import te, tirx
 
-from targets.tvm import element_types
+from targets.tvm import element_types, math
 from targets.tvm.kernel_builder import Fusion, loaded
-from targets.tvm.math import exp, log
 from targets.tvm.node_call import NodeCall, positive_axes
 from targets.tvm.operand import Element, Operand
 from targets.tvm.registry import converter
@@ -47,183 +48,193 @@ def _identity(x: tirx.Expr) -> tirx.Expr:
     return x
 
 
-def _reduce(
-    call: NodeCall, combine: Combine, before: Scalar = _identity, after: Scalar = _identity
-) -> Operand:
-    source = call[0]
+@dataclasses.dataclass(frozen=True)
+class _Reduction:
+    """What a reduction computes.
+
+    Attributes:
+        combine: A TE reducer such as `te.sum`.
+        nothing: Result over no elements.
+        before: Applied to each element.
+        after: Applied to the reduced value.
+    """
+
+    combine: Combine
+    nothing: float
+    before: Scalar = _identity
+    after: Scalar = _identity
+
+
+def _reduced_axes(call: NodeCall) -> tuple[int, ...]:
+    """The reduced axes, sorted; none where the node asks for no reduction."""
     axes = call.static_ints(1, "axes")
     if not axes and call.integer("noop_with_empty_axes", 0):
-        return source
-    reduced = positive_axes(axes or None, source.rank)
-    kept = tuple(1 if axis in reduced else extent for axis, extent in enumerate(source.shape))
+        return ()
+    return positive_axes(axes or None, call[0].rank)
+
+
+def _reduce(call: NodeCall, what: _Reduction) -> Operand:
+    source, axes = call[0], _reduced_axes(call)
+    kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(source.shape))
+    result = _kernel(call, what, axes, kept) if numbers.prod(source.shape) else _nothing(call, what, kept)
+    return _without_reduced(call, result, axes)
+
+
+def _without_reduced(call: NodeCall, result: Operand, axes: tuple[int, ...]) -> Operand:
+    """The result without the reduced axes, unless the node keeps them."""
+    if call.integer("keepdims", 1) or not axes:
+        return result
+    return call.builder.reshape(result, [e for i, e in enumerate(call[0].shape) if i not in axes])
+
+
+def _kernel(call: NodeCall, what: _Reduction, axes: tuple[int, ...], kept: tuple[int, ...]) -> Operand:
+    source = call[0]
 
     def kernel(stored: Element) -> te.Tensor:
         x = loaded(stored, source.dtype)
-        total = reduce_axes(lambda *i: before(x(*i)), source.shape, reduced, combine, "reduce")
-        return te.compute(kept, lambda *i: element_types.store(after(total(*i)), source.dtype), name="result")
 
-    name = call.node.op_type.lower()
-    result = call.builder.emit(name, source.dtype, [source], kernel, Fusion.OPAQUE)
-    if call.integer("keepdims", 1):
-        return result
-    return call.builder.reshape(result, [e for i, e in enumerate(source.shape) if i not in reduced])
+        def value(*indices: tirx.Expr) -> tirx.Expr:
+            return what.before(x(*indices))
+
+        total = reduce_axes(value, source.shape, axes, what.combine, "reduce") if axes else value
+        return te.compute(
+            kept, lambda *i: element_types.store(what.after(total(*i)), source.dtype), name="result"
+        )
+
+    return call.builder.emit(call.node.op_type.lower(), source.dtype, [source], kernel, Fusion.OPAQUE)
+
+
+def _nothing(call: NodeCall, what: _Reduction, kept: tuple[int, ...]) -> Operand:
+    """The result of a reduction over no elements."""
+    dtype = call[0].dtype
+    if numbers.isnan(what.nothing):
+        _require_float(call)
+    value = _within(what.nothing, dtype)
+    return call.builder.constant(np.full(kept, value, dtype.numpy()), dtype)
+
+
+def _within(value: float, dtype: ir.DataType) -> float | int | bool:
+    """A value as an element type has it: its largest integer for ∞, true for a positive truth value."""
+    if dtype == ir.DataType.BOOL:
+        return value > 0
+    if dtype in element_types.FLOAT_TYPES:
+        return value
+    limits = np.iinfo(dtype.numpy())
+    return int(min(max(value, int(limits.min)), int(limits.max)))
+
+
+def extreme(dtype: ir.DataType, *, largest: bool) -> Combine:
+    """The reducer to the largest or smallest element. Unlike TVM's own it hands on NaN, -∞ and ∞."""
+    start = outermost(dtype, largest=not largest)
+
+    def combine(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
+        if dtype == ir.DataType.BOOL:
+            return tirx.any(x, y) if largest else tirx.all(x, y)
+        better = x > y if largest else x < y
+        kept = tirx.any(better, math.is_nan(x)) if dtype in element_types.FLOAT_TYPES else better
+        return tirx.Select(kept, x, y)
+
+    reducer: Combine = te.comm_reducer(combine, lambda kind: tirx.const(start, kind), name="extreme")
+    return reducer
+
+
+def outermost(dtype: ir.DataType, *, largest: bool) -> float | int | bool:
+    """The largest or smallest value of an element type: an infinity of a float."""
+    return _within(numbers.inf if largest else -numbers.inf, dtype)
 
 
 def _square(x: tirx.Expr) -> tirx.Expr:
     return x * x
 
 
+def _require_float(call: NodeCall) -> None:
+    if call[0].dtype not in element_types.FLOAT_TYPES:
+        raise call.unsupported(f"element type {call[0].dtype.name}")
+
+
 @converter("ReduceSum")
 def convert_reduce_sum(call: NodeCall) -> Operand:
     """Sum over axes."""
-    return _reduce(call, te.sum)
+    return _reduce(call, _Reduction(te.sum, 0.0))
 
 
 @converter("ReduceMean")
 def convert_reduce_mean(call: NodeCall) -> Operand:
     """Mean over axes."""
-    source = call[0]
-    axes = positive_axes(call.static_ints(1, "axes") or None, source.rank)
-    count = numbers.prod(source.shape[axis] for axis in axes)
-    return _reduce(call, te.sum, after=lambda x: x / tirx.const(count, x.ty.dtype))
+    count = numbers.prod(call[0].shape[axis] for axis in _reduced_axes(call))
+    divide = tirx.div if call[0].dtype in element_types.FLOAT_TYPES else tirx.truncdiv
+    return _reduce(
+        call, _Reduction(te.sum, numbers.nan, after=lambda x: divide(x, tirx.const(count, x.ty.dtype)))
+    )
 
 
 @converter("ReduceMax")
 def convert_reduce_max(call: NodeCall) -> Operand:
-    """Largest element over axes."""
-    return _reduce(call, te.max)
+    """Largest element over axes; of truth values whether any is true."""
+    return _reduce(call, _Reduction(extreme(call[0].dtype, largest=True), -numbers.inf))
 
 
 @converter("ReduceMin")
 def convert_reduce_min(call: NodeCall) -> Operand:
-    """Smallest element over axes."""
-    return _reduce(call, te.min)
+    """Smallest element over axes; of truth values whether all are true."""
+    return _reduce(call, _Reduction(extreme(call[0].dtype, largest=False), numbers.inf))
 
 
 @converter("ReduceProd")
 def convert_reduce_prod(call: NodeCall) -> Operand:
     """Product over axes."""
     combine = te.comm_reducer(lambda x, y: x * y, lambda dtype: tirx.const(1, dtype), name="product")
-    return _reduce(call, combine)
+    return _reduce(call, _Reduction(combine, 1.0))
 
 
 @converter("ReduceSumSquare")
 def convert_reduce_sum_square(call: NodeCall) -> Operand:
     """Sum of squares over axes."""
-    return _reduce(call, te.sum, before=_square)
+    return _reduce(call, _Reduction(te.sum, 0.0, before=_square))
 
 
 @converter("ReduceL1")
 def convert_reduce_l1(call: NodeCall) -> Operand:
     """Sum of magnitudes over axes."""
-    return _reduce(call, te.sum, before=tirx.abs)
+    return _reduce(call, _Reduction(te.sum, 0.0, before=tirx.abs))
 
 
 @converter("ReduceL2")
 def convert_reduce_l2(call: NodeCall) -> Operand:
     """Euclidean norm over axes."""
-    return _reduce(call, te.sum, before=_square, after=tirx.sqrt)
+    _require_float(call)
+    return _reduce(call, _Reduction(te.sum, 0.0, before=_square, after=tirx.sqrt))
 
 
 @converter("ReduceLogSum")
 def convert_reduce_log_sum(call: NodeCall) -> Operand:
     """Logarithm of the sum."""
-    return _reduce(call, te.sum, after=log)
+    _require_float(call)
+    return _reduce(call, _Reduction(te.sum, -numbers.inf, after=math.log))
 
 
 @converter("ReduceLogSumExp")
 def convert_reduce_log_sum_exp(call: NodeCall) -> Operand:
     """Logarithm of the sum of exponentials."""
-    return _reduce(call, te.sum, before=exp, after=log)
-
-
-@converter("GlobalAveragePool")
-def convert_global_average_pool(call: NodeCall) -> Operand:
-    """Mean over all spatial axes of [N, C, ...]."""
-    count = tirx.const(float(numbers.prod(call[0].shape[2:])), "float32")
-    return _global_pool(call, "global_average_pool", te.sum, lambda total: total / count)
-
-
-@converter("GlobalMaxPool")
-def convert_global_max_pool(call: NodeCall) -> Operand:
-    """Largest element over all spatial axes of [N, C, ...]."""
-    return _global_pool(call, "global_max_pool", te.max)
-
-
-def _global_pool(call: NodeCall, name: str, combine: Combine, after: Scalar = _identity) -> Operand:
-    source = call[0]
-    axes = tuple(range(2, source.rank))
-    kept = (*source.shape[:2], *(1 for _ in axes))
+    _require_float(call)
+    what = _Reduction(te.sum, -numbers.inf, before=math.exp, after=math.log)
+    axes, shape, dtype = _reduced_axes(call), call[0].shape, call[0].dtype
+    if not axes or not numbers.prod(shape):
+        return _reduce(call, what)
 
     def kernel(stored: Element) -> te.Tensor:
-        reduced = reduce_axes(loaded(stored, source.dtype), source.shape, axes, combine, "reduce")
+        x = loaded(stored, dtype)
+        largest = reduce_axes(x, shape, axes, te.max, "largest")
+
+        def shift(*indices: tirx.Expr) -> tirx.Expr:
+            """The largest element, so that no power overflows; 0 where it is infinite."""
+            top = largest(*(0 if i in axes else index for i, index in enumerate(indices)))
+            return tirx.Select(tirx.abs(top) < math.constant(3e38), top, math.constant(0.0))
+
+        total = reduce_axes(lambda *i: math.exp(x(*i) - shift(*i)), shape, axes, te.sum, "total")
         return te.compute(
-            kept, lambda *i: element_types.store(after(reduced(*i)), source.dtype), name="result"
+            total.shape, lambda *i: element_types.store(math.log(total(*i)) + shift(*i), dtype), name="result"
         )
 
-    return call.builder.emit(name, source.dtype, [source], kernel, Fusion.OPAQUE)
-
-
-@converter("ArgMax", "ArgMin")
-def convert_arg_reduce(call: NodeCall) -> Operand:
-    """Index of the largest (smallest) element along one axis; the first one, or the last if asked."""
-    source = call[0]
-    axis = call.axis(0, source.rank)
-    sign = 1.0 if call.node.op_type == "ArgMax" else -1.0
-    reducer = _arg_reducer(prefer_last=call.integer("select_last_index", 0) == 1)
-    kept = tuple(1 if i == axis else extent for i, extent in enumerate(source.shape))
-
-    def kernel(stored: Element) -> te.Tensor:
-        x = loaded(stored, source.dtype)
-        position = te.reduce_axis((0, source.shape[axis]), name="r")
-
-        def best(*indices: tirx.Expr) -> tirx.Expr:
-            value = x(*indices[:axis], position, *indices[axis + 1 :]).astype("float32")
-            return reducer((position.var.astype("int64"), value * tirx.const(sign, "float32")), axis=position)
-
-        return te.compute(kept, best, name="best")[0]
-
-    result = call.builder.emit("arg_reduce", ir.DataType.INT64, [source], kernel, Fusion.OPAQUE)
-    if call.integer("keepdims", 1):
-        return result
-    return call.builder.reshape(result, [e for i, e in enumerate(source.shape) if i != axis])
-
-
-def _arg_reducer(*, prefer_last: bool) -> Combine:
-    def combine(
-        x: tuple[tirx.Expr, tirx.Expr], y: tuple[tirx.Expr, tirx.Expr]
-    ) -> tuple[tirx.Expr, tirx.Expr]:
-        keep = x[1] > y[1] if prefer_last else x[1] >= y[1]
-        return tirx.Select(keep, x[0], y[0]), tirx.Select(keep, x[1], y[1])
-
-    def start(index_type: str, value_type: str) -> tuple[tirx.Expr, tirx.Expr]:
-        return tirx.const(0, index_type), tirx.min_value(value_type)
-
-    reducer: Combine = te.comm_reducer(combine, start, name="arg_reduce")
-    return reducer
-
-
-@converter("CumSum")
-def convert_cumsum(call: NodeCall) -> Operand:
-    """Running sum along a constant axis."""
-    source = call[0]
-    axis = (call.static_ints(1) or (0,))[0] % source.rank
-    exclusive, reverse = call.integer("exclusive", 0) == 1, call.integer("reverse", 0) == 1
-
-    def kernel(stored: Element) -> te.Tensor:
-        x = loaded(stored, source.dtype)
-        k = te.reduce_axis((0, source.shape[axis]), name="r")
-
-        def partial(*indices: tirx.Expr) -> tirx.Expr:
-            value = x(*indices[:axis], k, *indices[axis + 1 :])
-            here = indices[axis]
-            earlier, later = (here, k.var) if reverse else (k.var, here)
-            included = earlier < later if exclusive else earlier <= later
-            return te.sum(tirx.Select(included, value, tirx.const(0, value.ty.dtype)), axis=k)
-
-        total = te.compute(source.shape, partial, name="running")
-        return te.compute(
-            source.shape, lambda *i: element_types.store(total(*i), source.dtype), name="result"
-        )
-
-    return call.builder.emit("cumsum", source.dtype, [source], kernel, Fusion.OPAQUE)
+    result = call.builder.emit("reducelogsumexp", dtype, [call[0]], kernel, Fusion.OPAQUE)
+    return _without_reduced(call, result, axes)

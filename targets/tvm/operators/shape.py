@@ -128,7 +128,7 @@ def convert_tile(call: NodeCall) -> Operand:
 @converter("Concat")
 def convert_concat(call: NodeCall) -> Operand:
     """Joins along one axis."""
-    parts = tuple(part for part in call.present() if math.prod(part.shape) > 0)
+    parts = tuple(part for part in call.present() if math.prod(part.shape) > 0) or call.present()[:1]
     if len(parts) == 1:
         return parts[0]
     axis = call.axis(0, parts[0].rank)
@@ -217,8 +217,8 @@ def convert_pad(call: NodeCall) -> Operand:
     mode = call.text("mode", "constant")
     if mode not in ("constant", "edge", "reflect"):
         raise call.unsupported(f"mode {mode}")
-    fill = call.statics[2] if len(call.statics) > 2 else None
-    return pad(call, source, before, after, mode, float(fill.reshape(-1)[0]) if fill is not None else 0.0)
+    fill = call.static(2)
+    return pad(call, source, before, after, mode, 0.0 if fill is None else fill.reshape(-1)[0].item())
 
 
 def pad(
@@ -227,7 +227,7 @@ def pad(
     before: Sequence[int],
     after: Sequence[int],
     mode: str = "constant",
-    fill: float = 0.0,
+    fill: float | int | bool = 0.0,
 ) -> Operand:
     """Pads an operand; see `convert_pad`. `fill` is used by the constant mode."""
     shape = [b + e + a for b, e, a in zip(before, source.shape, after, strict=True)]

@@ -1,7 +1,7 @@
 /*
  * Runner of one component: argv[1] is the weights file, which is not opened if the component reads none. Repeats until
  * the end of standard input: reads all inputs, runs, writes all outputs, so that a decoding loop starts the process
- * once. Static, without a libc.
+ * once. A component without inputs is run until nobody reads its outputs. Static, without a libc.
  *
  * Exit codes: 0 end of input, 2 usage, 3 weights file unreadable or too short, 4 input ends inside a tensor,
  * 5 output cannot be written, 6 a kernel failed.
@@ -46,14 +46,17 @@ static const void *map_weights(const char *path) {
     return (const void *)address;
 }
 
-/* Reads all inputs; returns 0 at the end of input before the first byte. */
+/* Reads all inputs; returns 0 at the end of input before the first byte. Where there is nothing to read, it never ends. */
 static int read_inputs(void) {
-    size_t offset = 0;
+    size_t offset = 0, total = 0;
 
     for (int i = 0; i < NPUC_RUNNER_INPUT_COUNT; ++i) {
         size_t got = transfer(CALL_READ, 0, input_bytes + offset, runner_input_sizes[i]);
-        if (got == 0 && i == 0) return 0;
-        if (got < runner_input_sizes[i]) leave(SHORT_INPUT);
+        total += got;
+        if (got < runner_input_sizes[i]) {
+            if (total == 0) return 0;
+            leave(SHORT_INPUT);
+        }
         offset += NPUC_RUNNER_ALIGN(runner_input_sizes[i]);
     }
     return 1;

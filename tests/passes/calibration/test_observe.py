@@ -3,6 +3,8 @@ import pytest
 
 from passes.calibration.observe import observe
 from passes.errors import PassError
+from passes.infer_shapes import InferShapes
+from passes.value_ranges import RangeWatcher
 
 TEXT = "g (float[2,3] x) => (float[2,3] y) { h = Abs(x)  y = Neg(h) }"
 
@@ -14,6 +16,19 @@ def test_inputs_and_intermediate_values_are_observed(model_from):
     assert result["h"].counts.sum() == 12
     np.testing.assert_array_equal(result["h"].example, np.ones((2, 3)))
     assert result["x"].example is None
+
+
+def test_a_watcher_sees_every_value_and_the_statistics_are_the_same(model_from):
+    model, feeds = model_from(TEXT), [{"x": np.full((2, 3), value, np.float32)} for value in (-1.0, 2.0)]
+    InferShapes()(model)
+    watcher = RangeWatcher(model.graph)
+    watched = observe(model, iter(feeds), ["x", "h"], ["h"], watcher)
+    plain = observe(model, feeds, ["x", "h"], ["h"])
+    assert {name: entry.largest for name, entry in watcher.ranges.items()} == {"x": 2, "h": 2, "y": 2}
+    for name, expected in plain.items():
+        np.testing.assert_array_equal(watched[name].counts, expected.counts)
+        np.testing.assert_array_equal(watched[name].sample, expected.sample)
+    np.testing.assert_array_equal(watched["h"].example, plain["h"].example)
 
 
 def test_the_model_is_not_changed(model_from):

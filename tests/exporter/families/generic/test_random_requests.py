@@ -83,3 +83,14 @@ def test_the_same_seed_draws_the_same(graph, inputs):
     first, second = (edge_requests(drawing(graph, inputs, 3, {})) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert all(np.array_equal(one.request.tensors[n], other.request.tensors[n]) for n in ("x", "ids"))
+
+
+@pytest.mark.parametrize("dtype", [ir.DataType.FLOAT8E4M3FN, ir.DataType.FLOAT8E5M2, ir.DataType.INT4])
+def test_types_that_numpy_lacks_are_drawn_from_0_and_1(dtype):
+    graph = ir.from_onnx_text(
+        '<ir_version: 10, opset_import: ["": 23]> g (float[2] x) => (float[2] y) { y = Neg(x) }'
+    ).graph
+    draw = drawing(graph, (TensorSpec("x", dtype, (8,)),), 0, {})
+    (request,) = random_requests(draw, CaptureOptions(requests=1), {})
+    assert request.tensors["x"].dtype == dtype.numpy()
+    assert set(request.tensors["x"].astype(np.float32).tolist()) <= {0.0, 1.0}

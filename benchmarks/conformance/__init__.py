@@ -1,0 +1,1 @@
+"""The standard's own tests of single operators, put through npuc."""
