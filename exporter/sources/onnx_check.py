@@ -16,6 +16,9 @@ from exporter.sources.onnx_skeleton import without_weights
 from exporter.sources.onnx_tensors import PlacedTensor, node_lists, placed_tensors
 from exporter.sources.value_sizes import MAX_RANK, check_value_sizes
 
+_NOT_INFERRED = frozenset({"MeanVarianceNormalization"})
+"""Operators whose definition by other ones is of a newer opset than theirs, at which onnx's own inference fails."""
+
 
 def check_onnx(proto: onnx.ModelProto, path: Path) -> None:
     """Checks a model by onnx's own checker and shape inference, and the sizes of all its values.
@@ -69,7 +72,9 @@ def _check_names(proto: onnx.ModelProto, path: Path) -> None:
 def _check_graph(proto: onnx.ModelProto, path: Path) -> None:
     known = _has_known_operators(proto)
     skeleton = without_weights(proto)
-    inferred = shape_inference.infer_shapes(skeleton, check_type=known, strict_mode=known)
+    strict = known and not _holds(proto, _NOT_INFERRED)
+    inferred = shape_inference.infer_shapes(skeleton, check_type=known, strict_mode=strict)
+    inferred.ir_version = max(inferred.ir_version, 4)  # before, each initializer had to be an input too
     for value in (*inferred.graph.input, *inferred.graph.output):
         value.type.tensor_type.shape.SetInParent()  # the checker wants one, also where a user may choose it
     if known:  # others are named, in npuc's own words, where operators are checked
@@ -110,6 +115,10 @@ def _check_boundary(graph: onnx.GraphProto, path: Path) -> None:
         raise SourceError(
             "the graph has no outputs, or two of one name", where=str(path), received=received[:200]
         )
+
+
+def _holds(proto: onnx.ModelProto, operators: frozenset[str]) -> bool:
+    return any(node.op_type in operators for nodes in node_lists(proto) for node in nodes.nodes)
 
 
 def _has_known_operators(proto: onnx.ModelProto) -> bool:

@@ -254,6 +254,22 @@ def test_an_onnx_file(tmp_path, opset, external):
         assert isinstance(model.graph.initializers["w"].const_value, ir.ExternalTensor)
 
 
+def test_initializers_need_not_be_inputs_in_old_files_either(tmp_path):
+    proto = onnx.load(make_onnx(tmp_path / "m.onnx", opset=9))
+    proto.ir_version = 3
+    onnx.save(proto, tmp_path / "m.onnx")
+    assert list(open_source(tmp_path / "m.onnx").components["model"].model.graph.initializers) == ["w"]
+
+
+def test_an_operator_that_onnx_cannot_infer(tmp_path):
+    proto = onnx.parser.parse_model(
+        """<ir_version: 7, opset_import: ["" : 13]> g (float[1,2,3,4] x) => (float[1,2,3,4] y) {
+        y = MeanVarianceNormalization(x) }"""
+    )
+    onnx.save(proto, tmp_path / "m.onnx")
+    assert open_source(tmp_path / "m.onnx").components["model"].outputs[0].shape == (1, 2, 3, 4)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
