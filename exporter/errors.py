@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from exporter.model_names import one_line, visible
+
 
 class DiagnosticError(Exception):
     """An error a user can act on: what happened, where, what was received, what to do next.
@@ -18,10 +20,10 @@ class DiagnosticError(Exception):
     exit_code = 70
 
     def __init__(self, what: str, *, where: str = "", received: str = "", remedy: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.received = received
-        self.remedy = remedy
+        self.what = visible(what)
+        self.where = one_line(where)
+        self.received = _indented(received)
+        self.remedy = _indented(remedy)
         super().__init__(self.render())
 
     def render(self) -> str:
@@ -31,6 +33,11 @@ class DiagnosticError(Exception):
         lines += [f"  received: {self.received}"] if self.received else []
         lines += [f"  next:     {self.remedy}"] if self.remedy else []
         return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    """Further lines stay apart from the parts of the message, which a name with a line break might imitate."""
+    return visible(text).replace("\n", "\n    ")
 
 
 class ExportError(DiagnosticError):

@@ -67,7 +67,8 @@ class ModelFolder:
                 remedy="copy the file into the folder",
             )
         if not target.is_file():
-            raise SourceError("a file is missing", where=str(self.path), received=repr(name))
+            what = "a file is not a regular one" if target.exists() else "a file is missing"
+            raise SourceError(what, where=str(self.path), received=repr(name))
         return target
 
     def read_bytes(self, name: str, limit: int = MAX_JSON_BYTES) -> bytes:

@@ -17,14 +17,22 @@ from exporter.identities import remove_identities
 
 # it warns about each LayerNormalization it leaves as it is, which is no news to a user
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
+# and about each constant that is an output, which it keeps
+logging.getLogger("onnx_ir.passes.common.initializer_deduplication").setLevel(logging.ERROR)
 
 _FILLING_ELEMENTS = 1 << 10
+
+_FOLDED_ELEMENTS = 1 << 20
+"""The folder computes a constant before it finds it too large; one that would be larger than this is not computed."""
+
+_GROWING = {"CenterCropPad", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile", "Upsample"}
+"""Operators whose results may be larger than their inputs by any factor."""
 
 
 def simplify(model: ir.Model) -> None:
     """Simplifies in place; initializers above a few kilobytes are not read."""
     _write_casts(model.graph)
-    onnxscript.optimizer.fold_constants(model, should_fold=_is_small_filling)
+    onnxscript.optimizer.fold_constants(model, should_fold=_is_folded)
     common.ShapeInferencePass()(model)
     _remove_casts_to_same_type(model.graph)
     remove_identities(model.graph)
@@ -39,12 +47,26 @@ def simplify(model: ir.Model) -> None:
     )(model)
 
 
-def _is_small_filling(node: ir.Node) -> bool | None:
-    """Tells the folder to fold what it leaves out whatever its size: paddings and shapes are made from it."""
+def _is_folded(node: ir.Node) -> bool | None:
+    """Tells the folder what is too large, and to fold small fillings, which it leaves out whatever their size.
+
+    Paddings and shapes are made from fillings.
+    """
     if node.op_type != "ConstantOfShape" or node.domain != "":
-        return None
+        return False if any(_is_too_large(node, value) for value in node.outputs) else None
     sizes = ir.convenience.get_const_tensor(node.inputs[0]) if node.inputs[0] is not None else None
     return True if sizes is not None and math.prod(sizes.numpy().tolist()) <= _FILLING_ELEMENTS else None
+
+
+def _is_too_large(node: ir.Node, value: ir.Value) -> bool:
+    if value.shape is None or not value.shape.is_static():
+        return node.op_type in _GROWING
+    given = sum(_size(source) for source in node.inputs if source is not None)
+    return _size(value) > max(_FOLDED_ELEMENTS, given)
+
+
+def _size(value: ir.Value) -> int:
+    return math.prod(value.shape.numpy()) if value.shape is not None and value.shape.is_static() else 0
 
 
 def _write_casts(graph: ir.Graph) -> None:

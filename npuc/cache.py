@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -14,8 +15,12 @@ from types import ModuleType
 from typing import Any
 
 from exporter.cache_folder import default_cache
+from npuc.abandoned import is_abandoned, occupied, remove_folders
 
-_DONE = "done.json"
+STEPS, WORK, BUILDING = "steps", "work", ".building-"
+"""Folders of finished entries and of unfinished work, and how the name of an entry starts while it is made."""
+
+DONE = "done.json"
 
 
 def content_key(*parts: bytes | str | dict[str, Any] | list[Any]) -> str:
@@ -78,7 +83,7 @@ class Cache:
         Returns:
             The entry's own folder, which must not be changed, and the summary.
         """
-        entry = self._folder / "steps" / key
+        entry = self._folder / STEPS / key
         summary = _read_entry(entry)
         if summary is None:
             summary = self._build(entry, build)
@@ -88,7 +93,7 @@ class Cache:
 
     def work_folder(self, key: str) -> Path:
         """Returns where unfinished work on an entry is kept, so that it goes on after an interruption."""
-        return self._folder / "work" / key
+        return self._folder / WORK / key
 
     def size(self) -> int:
         """Returns the bytes of all entries."""
@@ -96,19 +101,28 @@ class Cache:
 
     def _build(self, entry: Path, build: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".building-"))
-        try:
+        remove_folders(
+            folder for folder in entry.parent.glob(f"{BUILDING}*") if is_abandoned(folder, builder(folder))
+        )
+        building = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f"{BUILDING}{os.getpid()}-"))
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, building, ignore_errors=True)
+            stack.enter_context(occupied(building))
             (building / "files").mkdir()
             summary = build(building / "files")
             record = {"summary": summary, "sha256": _checksums(building / "files")}
-            (building / _DONE).write_text(json.dumps(record, sort_keys=True), "utf-8")
+            (building / DONE).write_text(json.dumps(record, sort_keys=True), "utf-8")
             shutil.rmtree(entry, ignore_errors=True)
             # another process may have finished the same entry meanwhile: its files are as good
             with contextlib.suppress(OSError):
                 building.rename(entry)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
         return summary
+
+
+def builder(folder: Path) -> int | None:
+    """Returns the number of the process that made a folder named `BUILDING`, where the name tells it."""
+    number = folder.name.removeprefix(BUILDING).partition("-")[0]
+    return int(number) if number.isdecimal() else None
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -121,11 +135,16 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 def _read_entry(entry: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads((entry / _DONE).read_text("utf-8"))
-        summary, expected = record["summary"], record["sha256"]
+        record = json.loads((entry / DONE).read_text("utf-8"))
+        summary: dict[str, Any] = record["summary"]
+        expected = record["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return summary if _checksums(entry / "files") == expected else None
+    if _checksums(entry / "files") != expected:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(entry / DONE)  # `npuc cache prune` keeps what was used lately
+    return summary
 
 
 def package_digest(*packages: ModuleType) -> str:

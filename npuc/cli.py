@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from exporter.errors import DiagnosticError
+from npuc.commands.cache import cache_group
 from npuc.commands.compile import compile_command
 from npuc.commands.coverage import coverage_command
 from npuc.commands.devices import devices_command
@@ -53,6 +54,7 @@ for _command in (
     recipe_group,
     doctor_command,
     tools_group,
+    cache_group,
 ):
     cli.add_command(_command)
 

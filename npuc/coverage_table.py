@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from npuc.terminal import text_table
 from targets.coverage import Coverage, Placement
 
 
@@ -30,9 +31,7 @@ def coverage_json(coverages: Iterable[Coverage]) -> dict[str, Any]:
 
 def coverage_table(coverages: Iterable[Coverage]) -> Table:
     """Returns one row for each component, operator, processor and reason; every refused node has a remedy."""
-    table = Table(
-        title="where each node runs", title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+    table = text_table("where each node runs")
     for column in ("component", "operator", "nodes", "on", "why", "to do"):
         table.add_column(column, justify="right" if column == "nodes" else "left", overflow="fold")
     for coverage in coverages:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from npuc.abandoned import is_abandoned, occupied, remove_folders
 from npuc.errors import ResourceError, UsageError
 from npuc.manifest import MANIFEST_NAME
 
 _MARK = ".npuc-partial-"
+_OLD = "-old"
+_LEFTOVER = re.compile(rf"\.(?P<name>.+){re.escape(_MARK)}(?P<process>\d+)(?P<old>{_OLD})?", re.DOTALL)
 
 
 @contextlib.contextmanager
 def atomic_folder(destination: Path) -> Iterator[Path]:
     """Yields a temporary folder beside `destination` and renames it there when the block ends well.
 
-    Leftovers of killed runs beside it are removed first. On any exception, also an interruption, the temporary
+    Leftovers of killed runs in its folder are removed first. On any exception, also an interruption, the temporary
     folder is removed and `destination` stays as it was.
 
     Raises:
@@ -31,10 +35,11 @@ def atomic_folder(destination: Path) -> Iterator[Path]:
     partial = destination.parent / f".{destination.name}{_MARK}{os.getpid()}"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(destination)
+        _remove_leftovers(destination.parent)
         partial.mkdir()
-        yield partial
-        _replace(partial, destination)
+        with occupied(partial):
+            yield partial
+            _replace(partial, destination)
     except OSError as error:
         raise _resource_error(error, destination) from error
     finally:
@@ -54,31 +59,27 @@ def _check_replaceable(destination: Path) -> None:
         )
 
 
-def _remove_leftovers(destination: Path) -> None:
-    for folder in destination.parent.glob(f".{destination.name}{_MARK}*"):
-        pid = folder.name.rpartition("-")[2]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _remove_leftovers(folder: Path) -> None:
+    """Whatever the artifact was to be called: nobody will come back for it under its name."""
+    for leftover in folder.glob(f".*{_MARK}*"):
+        match = _LEFTOVER.fullmatch(leftover.name)
+        if match is None or not is_abandoned(leftover, int(match["process"])):
+            continue
+        original = folder / match["name"]
+        if match["old"] and not original.exists():
+            leftover.rename(original)  # the process died between the two renames of `_replace`
+        else:
+            remove_folders([leftover])
 
 
 def _replace(partial: Path, destination: Path) -> None:
     if not destination.exists():
         partial.rename(destination)
         return
-    old = destination.parent / f"{partial.name}-old"
+    old = destination.parent / f"{partial.name}{_OLD}"
     destination.rename(old)
     partial.rename(destination)
-    shutil.rmtree(old, ignore_errors=True)
+    remove_folders([old])
 
 
 def _resource_error(error: OSError, destination: Path) -> ResourceError:

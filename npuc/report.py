@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.filesize import decimal
 
 from npuc.compare.fidelity import fidelity_notes, fidelity_rows
 from npuc.manifest import Manifest
 from npuc.tables import amount, layer_label
+from npuc.templating import html_templates
 from npuc.training_curves import read_curves
 
 REPORT_NAME = "report.html"
@@ -24,13 +24,7 @@ def write_report(manifest: Manifest, folder: Path) -> None:
         manifest: What is reported.
         folder: Of the artifact.
     """
-    environment = Environment(
-        loader=PackageLoader("npuc"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_templates()
     environment.filters |= {
         "size": lambda value: decimal(int(value)),
         "amount": amount,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from npuc.compare.fidelity import ACCEPTED, FAILED, LOST, FidelityRow, fidelity_notes, fidelity_rows
 from npuc.manifest import Agreement, Manifest
-from npuc.terminal import printable
+from npuc.terminal import printable, text_table
 
 if TYPE_CHECKING:
     from npuc.verify_source import SourceComparison
@@ -40,7 +40,7 @@ _VERDICT_COLOURS = {"met": "green", "possible": "yellow", "not met": "red"}
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    table = text_table(title)
     for index, column in enumerate(columns):
         is_text = index == 0 or column in _TEXT_COLUMNS
         table.add_column(column, justify="left" if is_text else "right", overflow="fold")
@@ -137,7 +137,7 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
     table = _table(title, "component", "samples", "relative error", "SQNR", "bound", "")
     for name, agreement in agreements.items():
         if not agreement.executed:
-            table.add_row(name, "0", "", "", agreement.bound, "[yellow]not executed[/]")
+            table.add_row(name, "0", "", "", agreement.bound, Text("not executed", "yellow"))
             continue
         table.add_row(
             name,
@@ -145,7 +145,7 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
             f"{agreement.max_relative_error:.2e}",
             "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB",
             agreement.bound,
-            "[green]ok[/]" if agreement.passed else "[red]FAILED[/]",
+            Text("ok", "green") if agreement.passed else Text("FAILED", "red"),
         )
     return table
 
@@ -154,9 +154,9 @@ def fidelity_table(rows: Sequence[FidelityRow], title: str = "from the model to 
     """Returns how far each step from the user's model to the binary is from the one before it or from the model."""
     table = _table(title, "component", "source", "rewritten", "final", "decisions", "binary", "")
     for row in rows:
-        mark = f"[{_FIDELITY_COLOURS[row.verdict]}]{row.verdict or 'ok'}[/]"
+        mark = Text(row.verdict or "ok", _FIDELITY_COLOURS[row.verdict])
         cells = (row.component, row.source, row.rewritten, row.final, row.decisions, row.binary)
-        table.add_row(*map(escape, cells), mark)
+        table.add_row(*cells, mark)
     return table
 
 
@@ -198,7 +198,7 @@ def budget_table(manifest: Manifest) -> Table:
     """Returns what the artifact takes or reaches beside what the device's budgets allow."""
     table = _table("budgets", "what", "value", "limit", "", "basis")
     for budget in manifest.budgets:
-        mark = f"[{_VERDICT_COLOURS[budget.verdict]}]{budget.verdict}[/]"
+        mark = Text(budget.verdict, _VERDICT_COLOURS[budget.verdict])
         limit = f"{budget.relation} {amount(budget.limit, budget.unit)}"
         table.add_row(budget.name, amount(budget.value, budget.unit), limit, mark, budget.basis)
     return table
@@ -217,6 +217,6 @@ def answer_table(comparison: SourceComparison) -> Table:
     """Returns what the source model and the artifact answer to the same requests."""
     answers = _table("against the source model: answers", "request", "source", "artifact", "")
     for row in comparison.rows:
-        mark = "[green]same[/]" if row.same else "[yellow]differs[/]"
+        mark = Text("same", "green") if row.same else Text("differs", "yellow")
         answers.add_row(row.prompt, printable(row.source), printable(row.artifact), mark)
     return answers

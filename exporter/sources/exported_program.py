@@ -1,20 +1,14 @@
 """.pt2 files (`torch.export.save`), read only where that cannot run code.
 
-`torch.export.load` unpickles without restriction: weights marked `use_pickle`, custom objects, legacy weight files,
-and sample inputs that a restricted load refuses; it also evaluates symbolic sizes as expressions and resolves operator
-names to any attribute of torch. So the archive is inspected first, and refused if it holds anything but plain
-tensors, static sizes and aten operators. Ordinary files made by `torch.export.save` of a static model pass.
+torch reads a copy from which everything that it would unpickle or evaluate is left out; what cannot be left out is
+refused. Ordinary files made by `torch.export.save` of a static model pass.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import re
-import zipfile
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -24,17 +18,9 @@ from exporter.families.generic.program import COMPONENT, generic_program, guess_
 from exporter.options import CaptureOptions
 from exporter.program import Program, Role
 from exporter.shorten import shorten
+from exporter.sources.pt2_archive import copy_archive
 from exporter.sources.python_factory import bind_tensors, tensor_spec
 from exporter.sources.torch_original import torch_original
-
-MAX_JSON_BYTES = 256 << 20
-
-_ENTRIES = re.compile(
-    r"models/model\.json|data/weights/(weight_\d+|model_weights_config\.json)"
-    r"|data/constants/(tensor_\d+|model_constants_config\.json)|data/sample_inputs/model\.pt"
-    r"|archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)|extra/.*"
-)
-_OPERATORS = re.compile(r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|_operator\.getitem")
 
 
 def open_exported_program(path: Path, options: CaptureOptions) -> Program:
@@ -44,11 +30,7 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
         SourceError: It is not a .pt2 archive, or reading it might run code.
         ExportError: Its sizes are dynamic, or an operator has no ONNX form.
     """
-    inspect_archive(path)
-    try:
-        exported = torch.export.load(path)
-    except Exception as error:  # torch raises many unrelated classes for a damaged archive
-        raise SourceError("the .pt2 file cannot be read", where=str(path), received=shorten(error)) from error
+    exported = _load(path)
     example = _example(exported, path)
     specs = tuple(tensor_spec(name, tensor) for name, tensor in example.items())
     what = Capture(COMPONENT, Role.MODEL, guess_modality(specs), specs, ())
@@ -64,78 +46,16 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
     )
 
 
-def inspect_archive(path: Path) -> None:
-    """Checks that loading the archive cannot run code.
-
-    Raises:
-        SourceError: It might, or it is not an archive.
-        ExportError: It has symbolic sizes.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                _check_entry(path, entry)
-            for entry in archive.infolist():
-                _check_content(path, _inner_name(entry), archive.read(entry))
-    except (zipfile.BadZipFile, OSError, ValueError, RecursionError, KeyError) as error:
-        raise SourceError("the .pt2 file is damaged", where=str(path), received=shorten(error)) from error
-
-
-def _inner_name(entry: zipfile.ZipInfo) -> str:
-    """Without the archive's own top folder."""
-    return entry.filename.partition("/")[2]
-
-
-def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
-    # stored entries cannot be larger than the file, so that nothing is unpacked from a bomb
-    if entry.compress_type != zipfile.ZIP_STORED or not _ENTRIES.fullmatch(_inner_name(entry)):
-        raise _refuse(path, f"entry {entry.filename[:120]!r}")
-    if entry.filename.endswith(".json") and entry.file_size > MAX_JSON_BYTES:
-        raise _refuse(path, f"{entry.filename} of {entry.file_size} bytes")
-
-
-def _check_content(path: Path, name: str, data: bytes) -> None:
-    if name == "data/sample_inputs/model.pt":
+def _load(path: Path) -> torch.export.ExportedProgram:
+    with tempfile.TemporaryDirectory(prefix="npuc-pt2-") as temporary:
+        copy = Path(temporary) / "model.pt2"
+        copy_archive(path, copy)
         try:
-            torch.load(io.BytesIO(data), weights_only=True)
-        except Exception as error:
-            raise _refuse(path, f"sample inputs that are not plain tensors: {shorten(error, 120)}") from error
-    if not name.endswith(".json"):
-        return
-    for item in _objects(json.loads(data)):
-        if item.get("use_pickle"):
-            raise _refuse(path, f"a pickled tensor in {name}")
-        if "expr_str" in item:
-            raise ExportError(
-                "the exported program has dynamic sizes",
-                where=str(path),
-                received=str(item["expr_str"])[:80],
-                remedy="export it with fixed example inputs and no dynamic_shapes",
-            )
-        target = item.get("target")
-        if (
-            "inputs" in item
-            and "outputs" in item
-            and isinstance(target, str)
-            and not _OPERATORS.fullmatch(target)
-        ):
-            raise _refuse(path, f"operator {target[:120]}")
-
-
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        yield value
-    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _objects(child)
-
-
-def _refuse(path: Path, received: str) -> SourceError:
-    return SourceError(
-        "the .pt2 file holds what might run code when it is read; npuc does not read it",
-        where=str(path),
-        received=received,
-        remedy="export a module of plain tensors and aten operators, or give npuc file.py:function",
-    )
+            return torch.export.load(copy)
+        except Exception as error:  # torch raises many unrelated classes for a damaged archive
+            raise SourceError(
+                "the .pt2 file cannot be read", where=str(path), received=shorten(error)
+            ) from error
 
 
 def _example(exported: torch.export.ExportedProgram, path: Path) -> dict[str, torch.Tensor]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from exporter.errors import SourceError
+from exporter.sources.external_data import external_files
 from exporter.sources.locate import model_path
 
 SIZE_LIMIT = 2 << 30
@@ -34,7 +36,7 @@ def source_fingerprint(model: str) -> str | None:
             digest.update(f"{file.relative_to(path.parent)}\0{file.stat().st_size}\0".encode())
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
-    except (OSError, ValueError, DecodeError):
+    except (OSError, ValueError, DecodeError, SourceError):
         return None
     return digest.hexdigest()
 
@@ -56,7 +58,7 @@ def source_identity(model: str) -> str | None:
     path = model_path(model)
     try:
         entries = [(file, file.stat()) for file in sorted(_files(path))]
-    except (OSError, ValueError, DecodeError):
+    except (OSError, ValueError, DecodeError, SourceError):
         return None
     digest = hashlib.sha256()
     for file, status in entries:
@@ -68,16 +70,6 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return [file for file in path.rglob("*") if file.is_file()]
     if path.suffix == ".onnx" and path.is_file():
-        return [path, *_external_files(path)]
+        # of a file that names others outside its folder nothing is read: opening it says why
+        return [path, *external_files(onnx.load(path, load_external_data=False), path)]
     return [path] if path.suffix == ".pt2" and path.is_file() else []
-
-
-def _external_files(path: Path) -> list[Path]:
-    graph = onnx.load(path, load_external_data=False).graph
-    names = {
-        entry.value
-        for tensor in graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    return [path.parent / name for name in sorted(names)]

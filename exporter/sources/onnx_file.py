@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
+from onnx_ir.external_data import set_base_dir
 from onnx_ir.passes.common import InlinePass
 
-from exporter.errors import ExportError, SourceError
+from exporter.errors import DiagnosticError, ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
-from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
 from exporter.shorten import shorten
 from exporter.simplify import simplify
+from exporter.sources.external_data import external_files
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
+from exporter.sources.onnx_check import check_onnx
 from exporter.sources.onnx_original import onnx_original
 from exporter.sources.opset import to_opset
+from exporter.sources.value_sizes import check_node_count, check_value_sizes
 
 MAX_PROTO_BYTES = (1 << 31) - 1
 """Protocol buffers cannot be larger; bigger models keep their weights in external files."""
+
+_GRAPHS = {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}
 
 _TYPES = {ir.DataType.BFLOAT16, ir.DataType.DOUBLE, ir.DataType.COMPLEX64, ir.DataType.COMPLEX128}
 """Types that the reference cannot compute in throughout."""
@@ -36,26 +43,34 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
         ExportError: Dynamic shapes, unknown operators, or no way to opset 23.
     """
     proto = _parse(path)
-    folder = ModelFolder(path.parent)
-    _check_external(proto, folder, path)
-    model = ir.from_proto(proto)
-    _set_base_dir(model, folder)
-    InlinePass()(model)
+    check_onnx(proto, path)
+    with _foreign_errors("the graph cannot be read", path):
+        model = ir.from_proto(proto)
+        set_base_dir(model.graph, path.parent)
+        InlinePass()(model)
     _drop_initializer_inputs(model.graph)
     fix_input_shapes(model.graph, options.input_shapes, path)
     infer_static_shapes(model)
+    check_value_sizes(model.graph, path)
     _check_operators(model, path)
     model = to_opset(model, path)
     unknown = None
     while unknown != (unknown := infer_static_shapes(model)):
-        simplify(model)  # folds what is computed from shapes, from which more shapes follow
+        check_value_sizes(model.graph, path)
+        with _foreign_errors("the graph cannot be simplified", path):
+            simplify(model)  # folds what is computed from shapes, from which more shapes follow
+    check_value_sizes(model.graph, path)
+    check_node_count(model.graph, path)
+    _check_control_flow(model.graph, path)
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)
+    _produce_outputs(model.graph)
     modality = guess_modality([tensor_spec(value) for value in model.graph.inputs])
     tag_modalities(model.graph, (), modality)
     component = Component(COMPONENT, Role.MODEL, modality, model)
     original = onnx_original(path, component.inputs)
-    return generic_program(component, path, options, original, weight_files=_weight_files(proto))
+    weights = [str(file.relative_to(path.parent)) for file in external_files(proto, path)]
+    return generic_program(component, path, options, original, weight_files=weights)
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -67,48 +82,6 @@ def _parse(path: Path) -> onnx.ModelProto:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf has an exception class of its own for damaged files
         raise SourceError("the .onnx file is damaged", where=str(path), received=shorten(error)) from error
-
-
-def _check_external(proto: onnx.ModelProto, folder: ModelFolder, path: Path) -> None:
-    for tensor in _tensors(proto.graph):
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        fields = {entry.key: entry.value for entry in tensor.external_data}
-        size = folder.file(fields.get("location", "")).stat().st_size
-        offset, length = (fields.get(key, "0") for key in ("offset", "length"))
-        if not (offset.isdecimal() and length.isdecimal()) or int(offset) + int(length) > size:
-            raise SourceError(
-                "external data lie outside their file",
-                where=f"{path}: {tensor.name}",
-                received=f"offset {offset}, length {length}, the file has {size} bytes",
-                remedy="copy the .data file again",
-            )
-
-
-def _weight_files(proto: onnx.ModelProto) -> list[str]:
-    names = {
-        entry.value
-        for tensor in _tensors(proto.graph)
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    return sorted(names)
-
-
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
-
-
-def _set_base_dir(model: ir.Model, folder: ModelFolder) -> None:
-    for value in model.graph.initializers.values():
-        if isinstance(value.const_value, ir.ExternalTensor):
-            value.const_value.base_dir = str(folder.path)
 
 
 def _drop_initializer_inputs(graph: ir.Graph) -> None:
@@ -130,6 +103,34 @@ def _check_operators(model: ir.Model, path: Path) -> None:
             )
 
 
+@contextlib.contextmanager
+def _foreign_errors(what: str, path: Path) -> Iterator[None]:
+    """Libraries fail at odd graphs with whatever class they hit; a user is told which file it was."""
+    try:
+        yield
+    except DiagnosticError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            what,
+            where=str(path),
+            received=shorten(error),
+            remedy="export the model with another opset, or simplify it",
+        ) from error
+
+
+def _check_control_flow(graph: ir.Graph, path: Path) -> None:
+    """No back end has loops; they are refused before the reference runs them, which may take for ever."""
+    for node in graph:
+        if any(attribute.type in _GRAPHS for attribute in node.attributes.values()):
+            raise ExportError(
+                "an operator runs a nested graph",
+                where=f"{path}: node {node.name or '(unnamed)'}",
+                received=node.op_type,
+                remedy="unroll loops, and export one branch",
+            )
+
+
 def _check_types(graph: ir.Graph, path: Path) -> None:
     for value in (*graph.inputs, *graph.initializers.values()):
         if value.dtype in _TYPES:
@@ -139,6 +140,28 @@ def _check_types(graph: ir.Graph, path: Path) -> None:
                 received=value.dtype.name,
                 remedy="export the model in float32 or float16",
             )
+
+
+def _produce_outputs(graph: ir.Graph) -> None:
+    """Lets a node produce each output that is a constant: passes and back ends name and replace constants freely."""
+    for index, value in enumerate(graph.outputs):
+        producer = value.producer()
+        if not (value.is_initializer() or (producer is not None and producer.op_type == "Constant")):
+            continue
+        output = ir.Value(name=value.name, type=value.type, shape=value.shape)
+        graph.outputs[index] = output
+        graph.append(ir.Node("", "Identity", [value], outputs=[output], name=f"{value.name}/constant"))
+        value.name = _unused_name(graph, f"{value.name}/constant")
+
+
+def _unused_name(graph: ir.Graph, name: str) -> str:
+    taken = {value.name for node in graph for value in node.outputs}
+    taken |= {value.name for value in (*graph.inputs, *graph.initializers.values())}
+    return next(
+        f"{name}{suffix}"
+        for suffix in itertools.chain([""], itertools.count())
+        if f"{name}{suffix}" not in taken
+    )
 
 
 def _check_outputs(graph: ir.Graph, path: Path) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from npuc.console import open_console
 from npuc.recipe import TIERS
+from npuc.terminal import text_table
 from targets.catalogue import devices_of, find_device
 from targets.device import Device
 from targets.device_table import device_rows, figures
@@ -43,7 +44,7 @@ def devices_command(device: str | None, tier: str | None, target: str | None, as
 
 
 def _catalogue_table(found: tuple[Device, ...]) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = text_table()
     table.add_column("id", no_wrap=True)
     table.add_column("SoC", overflow="fold")
     for column in ("tier", "target", "native"):
@@ -61,7 +62,7 @@ def _print_device(console: Console, device: Device) -> None:
     console.print(f"{device.soc.name}, tier {device.tier}, target {device.target}", highlight=False)
     if device.note:
         console.print(device.note, style="dim")
-    table = Table(title="figures", title_justify="left", box=None, pad_edge=False)
+    table = text_table("figures")
     for column in ("figure", "value", "source"):
         table.add_column(column, overflow="fold")
     for key, figure in figures(device):
@@ -72,7 +73,7 @@ def _print_device(console: Console, device: Device) -> None:
 
 
 def _format_table(device: Device) -> Table:
-    table = Table(title="number formats", title_justify="left", box=None, pad_edge=False)
+    table = text_table("number formats")
     for column in ("format", "CPU", "NPU", "why (NPU)"):
         table.add_column(column, overflow="fold")
     for name in type(device.formats.npu).model_fields:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from npuc.console import open_console
 from npuc.doctor import Check, run_checks
+from npuc.terminal import text_table
 
 
 @click.command("doctor", short_help="Say what this machine lacks, and the command that mends it.")
@@ -18,11 +20,10 @@ def doctor_command() -> int:
 
 
 def _table(checks: list[Check]) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = text_table()
     for column in ("", "what", "found", "to do"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        table.add_row(
-            "[green]ok[/]" if check.ok else "[red]missing[/]", check.name, check.found, check.remedy
-        )
+        state = Text("ok", "green") if check.ok else Text("missing", "red")
+        table.add_row(state, check.name, check.found, check.remedy)
     return table

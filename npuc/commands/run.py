@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from exporter.model_names import file_name, one_line
 from npuc.errors import UsageError
 from npuc.power import FULL
 from npuc.terminal import printable
@@ -72,9 +73,13 @@ def run_command(
 def _tensor_paths(inputs: tuple[str, ...]) -> dict[str, Path]:
     paths = {}
     for item in inputs:
-        name, separator, path = item.partition("=")
-        if not separator or not name or not path:
+        parts = item.split("=")
+        splits = [("=".join(parts[:at]), "=".join(parts[at:])) for at in range(1, len(parts))]
+        usable = [(name, path) for name, path in splits if name and path]
+        if not usable:
             raise UsageError("--input takes NAME=FILE.npy", received=item)
+        # names of a model may hold a "=" too: where they do, the file tells where the name ends
+        name, path = next((split for split in usable if Path(split[1]).is_file()), usable[0])
         paths[name] = Path(path)
     return paths
 
@@ -83,9 +88,12 @@ def _report_tensors(tensors: object, save: Path | None) -> None:
     for name, array in sorted(dict(tensors).items()):  # type: ignore[call-overload]
         wide = np.asarray(array, np.float64)
         click.echo(
-            f"{name}: {array.dtype} {list(array.shape)}  min {wide.min():.6g}  mean {wide.mean():.6g}"
+            f"{one_line(name)}: {array.dtype} {list(array.shape)}  min {wide.min():.6g}  mean {wide.mean():.6g}"
             f"  max {wide.max():.6g}"
         )
         if save is not None:
             save.mkdir(parents=True, exist_ok=True)
-            np.save(save / f"{name}.npy", array)
+            path = save / f"{file_name(name)}.npy"
+            np.save(path, array)
+            if path.stem != name:
+                click.echo(f"  saved as {path.name}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from rich.table import Table
 
 from npuc.console import open_console
+from npuc.terminal import text_table
 from targets.tools.environment import ToolEnvironment
 from targets.tools.install import install_tool
 from targets.tools.tool import TOOLS, find_tool
@@ -36,7 +36,7 @@ def install_command(tool: str, accept_licence: bool) -> None:
 @tools_group.command("list", short_help="Say which tools there are and which are installed.")
 def list_command() -> None:
     """Lists every tool with its version, its licence and its state."""
-    table = Table(box=None, pad_edge=False)
+    table = text_table()
     for column in ("tool", "package", "licence", "state", "to do"):
         table.add_column(column, overflow="fold")
     for tool in TOOLS.values():

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from exporter.model_names import c_text
 from exporter.program import TensorSpec
 from targets.tvm.call_sequence import CallSequence, TensorView, aligned, item_bytes
 
@@ -18,7 +19,9 @@ _CONSTANTS_PER_LINE = 16
 
 _environment = jinja2.Environment(
     loader=jinja2.PackageLoader("targets.tvm", "templates"),
-    autoescape=False,  # noqa: S701 (C, not HTML; names are checked identifiers)
+    autoescape=False,  # noqa: S701 (C, not HTML)
+    # names of inputs and outputs are the model's own, and stand in comments
+    finalize=lambda value: c_text(value) if isinstance(value, str) else value,
     undefined=jinja2.StrictUndefined,
     keep_trailing_newline=True,
     trim_blocks=True,

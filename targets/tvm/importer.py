@@ -115,7 +115,7 @@ class _Importer:
 
     def _add_input(self, value: ir.Value) -> Parameter:
         spec = tensor_spec(value)
-        variable = relax.Var(f"input_{value.name}", _tensor_type(spec.shape, spec.dtype))
+        variable = relax.Var(f"input_{len(self._operands)}", _tensor_type(spec.shape, spec.dtype))
         self._given.append(variable)
         self._operands[value] = in_memory(variable, spec.shape, spec.dtype)
         return Parameter(variable, "input", value.name or "")

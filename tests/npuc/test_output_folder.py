@@ -69,3 +69,40 @@ def test_leftover_of_a_killed_run_is_removed(tmp_path):
     (leftover / "half").write_text("x")
     with atomic_folder(tmp_path / "out"):
         assert not leftover.exists()
+
+
+def _dead_process():
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    return dead.pid
+
+
+def test_leftovers_of_another_output_in_the_same_folder_are_removed(tmp_path):
+    leftover = tmp_path / f".other.npuc-partial-{_dead_process()}"
+    leftover.mkdir()
+    with atomic_folder(tmp_path / "out"):
+        assert not leftover.exists()
+
+
+def test_what_a_running_process_makes_stays(tmp_path):
+    with atomic_folder(tmp_path / "one") as first:
+        (first / "manifest.json").write_text("{}")
+        with atomic_folder(tmp_path / "two"):
+            assert first.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_an_artifact_whose_replacement_was_cut_short_comes_back(tmp_path):
+    old = tmp_path / f".out.npuc-partial-{_dead_process()}-old"
+    old.mkdir()
+    (old / "manifest.json").write_text("old")
+    with atomic_folder(tmp_path / "other"):
+        pass
+    assert (tmp_path / "out" / "manifest.json").read_text() == "old"
+
+
+def test_folders_of_other_programs_stay(tmp_path):
+    for name in (".out.npuc-partial-", ".out.npuc-partial-1x", ".npuc-partial-1", "out.npuc-partial-999999"):
+        (tmp_path / name).mkdir()
+    with atomic_folder(tmp_path / "new"):
+        assert len(list(tmp_path.iterdir())) == 5
