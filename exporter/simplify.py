@@ -17,6 +17,8 @@ from exporter.identities import remove_identities
 
 # it warns about each LayerNormalization it leaves as it is, which is no news to a user
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)
+# a shape it cannot infer is refused by name later on; its traceback is no news to a user either
+logging.getLogger("onnx_ir.passes.common.shape_inference").setLevel(logging.ERROR)
 # and about each constant that is an output, which it keeps
 logging.getLogger("onnx_ir.passes.common.initializer_deduplication").setLevel(logging.ERROR)
 
