@@ -262,6 +262,10 @@ def _name_boundary(graph: ir.Graph, what: Capture, hidden: int) -> None:
         value.name = name
     for value, name in zip(graph.outputs, what.outputs, strict=bool(what.outputs)):
         value.name = name
+    for value in graph.outputs:
+        # torch calls an input that is returned the same as the input
+        if value.name in names and not value.is_graph_input():
+            value.name = f"{value.name}_returned"
 
 
 def _bind_weights(graph: ir.Graph, weights: Sequence[ir.Value], bind: Bind, component: str) -> None:

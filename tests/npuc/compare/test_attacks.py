@@ -54,6 +54,18 @@ def stateful():
     module.forward = forward
     return module, (torch.ones(2, 3),)
 
+class Returned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(16, 8)
+
+    def forward(self, x):
+        return x, self.linear(x)
+
+def returned():
+    torch.manual_seed(0)
+    return Returned(), (torch.randn(2, 16),)
+
 class Double(nn.Module):
     def __init__(self):
         super().__init__()
@@ -99,6 +111,11 @@ def test_a_model_that_counts_its_calls_is_told_so(compiled):
     result = compiled("stateful")
     assert result.code == 3
     assert "does not answer the same twice" in result.err
+
+
+def test_an_input_may_be_returned(compiled):
+    result = compiled("returned")
+    assert result.code == 0, result.err
 
 
 def test_a_module_in_double_precision_answers_in_it(compiled):
