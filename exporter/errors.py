@@ -52,7 +52,7 @@ class SourceError(ExportError):
     exit_code = 2
 
 
-class ExecutionError(DiagnosticError):
+class GraphExecutionError(DiagnosticError):
     """The reference cannot execute a graph, or not on these inputs (exit code 3)."""
 
     exit_code = 3

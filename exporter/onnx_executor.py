@@ -10,7 +10,7 @@ import onnx_ir as ir
 import onnxruntime
 
 from exporter.constants_first import put_constants_first
-from exporter.errors import ExecutionError
+from exporter.errors import GraphExecutionError
 from exporter.explicit_rounding import make_rounding_explicit
 from exporter.program import Array, Feeds
 from exporter.shorten import shorten
@@ -137,8 +137,8 @@ def _open_graph(
         raise _failed("the reference cannot execute the graph", error) from error
 
 
-def _failed(what: str, error: Exception) -> ExecutionError:
-    return ExecutionError(
+def _failed(what: str, error: Exception) -> GraphExecutionError:
+    return GraphExecutionError(
         what,
         where="ONNX Runtime",
         received=shorten(error),

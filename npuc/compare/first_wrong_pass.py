@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import onnx_ir as ir
 
-from exporter.errors import ExecutionError
+from exporter.errors import GraphExecutionError
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Array, Component, Feeds
 from passes.pipeline import create_pass
@@ -64,7 +64,7 @@ def _shows(is_wrong: Callable[[ir.Model], bool], model: ir.Model) -> bool:
     """Asks of a graph that may hold operators which only later passes rewrite to what the reference executes."""
     try:
         return is_wrong(model)
-    except ExecutionError:
+    except GraphExecutionError:
         return False
 
 
@@ -73,7 +73,7 @@ def _first_changed_node(before: ir.Model, after: ir.Model, feeds: Feeds) -> str:
     names = _values(before) & _values(after)
     try:
         expected, actual = _run(before, names, feeds), _run(after, names, feeds)
-    except ExecutionError:
+    except GraphExecutionError:
         return ""
     for node in after.graph:
         for output in node.outputs:
