@@ -21,7 +21,6 @@ from npuc.dump_ir import IrDump
 from npuc.errors import ArtifactError
 from npuc.manifest import ComponentRecord
 from npuc.recipe import Recipe
-from npuc.segments import cast_feeds
 from npuc.stages.capture import capture_options
 from npuc.stages.normalize import Normalized, normalize_program
 from npuc.stages.observe import draw_requests, program_runner
@@ -109,8 +108,8 @@ def _compare(
     if name not in original.openers or not samples:
         return record.source
     component, executor = program.components[name], original.openers[name]()
-    _require_same_boundary(record, component, model_name(artifact))
-    cast = [dataclasses.replace(row, feeds=cast_feeds(row.feeds, component.inputs)) for row in samples]
+    _require_same_boundary(record, component, str(artifact.manifest.source.get("source")))
+    cast = [row.cast(component.inputs) for row in samples]
     rewriting, bound = normalized.rewritings[name], recipe.gates.max_rewrite_error
     rewrites, answered = judge_rewrites(RewriteJob(component, rewriting, ask(executor, cast), bound))
     source = record.source.model_copy(update={"method": original.method, "rewrites": rewrites})
@@ -119,15 +118,9 @@ def _compare(
     precision = graph_precision(
         component.model, _final_graph(artifact, record), answered, _bound(recipe, record)
     )
-    accepted = source.precision is not None and source.precision.accepted
-    if precision is not None and accepted and not precision.passed:
-        precision = precision.model_copy(update={"accepted": True})
+    if precision is not None and source.precision is not None and source.precision.accepted:
+        precision = precision.accept()
     return source.model_copy(update={"precision": precision})
-
-
-def model_name(artifact: Artifact) -> str:
-    """Returns the name of the model that an artifact was made from."""
-    return str(artifact.manifest.source.get("source"))
 
 
 def _require_same_boundary(record: ComponentRecord, component: Component, made_from: str) -> None:

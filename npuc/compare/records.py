@@ -56,6 +56,10 @@ class PrecisionRecord(Record):
     edges: tuple[str, ...] = ()
     accepted: bool = False
 
+    def accept(self) -> PrecisionRecord:
+        """Returns the record with its loss accepted, where there is one."""
+        return self if self.passed else self.model_copy(update={"accepted": True})
+
 
 class SourceRecord(Record):
     """A component beside the model as the user gave it.

@@ -57,7 +57,6 @@ def judge_rewrites(job: RewriteJob) -> tuple[RewriteRecord, list[Answered]]:
         AgreementError: They differ; names the first pass and node that changed the result.
     """
     bound, reason = _usual_bound(job)
-    scales = _ordinary_scales(job.answered)
     executor = OnnxExecutor(job.component.model)
     largest, widest, counted = 0.0, bound, []
     for row in job.answered:
@@ -68,6 +67,7 @@ def judge_rewrites(job: RewriteJob) -> tuple[RewriteRecord, list[Answered]]:
                 raise _wrong_rewrite(job, row, error, bound)
             if row.sample.edge:
                 continue
+            scales = _ordinary_scales(job.answered)  # here only: it reads every answer once more
             error = max(each.relative(scales[name]) for name, each in found.items())
             if error > WIDEST:
                 raise _too_sensitive(job, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from exporter.program import Array, Feeds, Program
+from exporter.program import Array, Feeds, Program, TensorSpec
 from npuc.segments import cast_feeds
 from npuc.stages.verification_samples import verification_samples
 
@@ -23,6 +23,10 @@ class Sample:
     feeds: Feeds
     edge: str = ""
     usual: bool = True
+
+    def cast(self, inputs: Sequence[TensorSpec]) -> Sample:
+        """Returns the sample in the element types of a component's inputs."""
+        return dataclasses.replace(self, feeds=cast_feeds(self.feeds, inputs))
 
 
 @dataclasses.dataclass(frozen=True)

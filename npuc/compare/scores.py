@@ -88,7 +88,7 @@ def compare_decisions(kind: str, expected: Array, actual: Array) -> Decisions:
     logs = _log_probabilities(kind, expected)
     second, first = np.sort(logs, axis=-1)[:, -2:].T
     # what a mask hides is no alternative: its distance would be most of the deviation
-    deviation = np.std(logs, axis=-1, where=logs > first[:, None] - _HIDDEN, keepdims=False)
+    deviation = np.std(logs, axis=-1, where=logs > first[:, None] - _HIDDEN)
     clear = first - second > CLEAR * deviation
     other = _log_probabilities(kind, actual)
     same = logs.argmax(axis=-1) == other.argmax(axis=-1)

@@ -21,7 +21,6 @@ from npuc.compare.samples import Answered, Sample
 from npuc.manifest import LayerRecord
 from npuc.progress import Advance
 from npuc.recipe import Recipe
-from npuc.segments import cast_feeds
 from npuc.stages.compare_rewrites import Compared
 
 TRAINED = "the trained float program: training changed what the model computes"
@@ -74,7 +73,7 @@ def compare_precision(stage: PrecisionStage, compared: Compared, advance: Advanc
 
 
 def _float_answers(before: Component, samples: Sequence[Sample]) -> list[Answered]:
-    cast = [dataclasses.replace(row, feeds=cast_feeds(row.feeds, before.inputs)) for row in samples]
+    cast = [row.cast(before.inputs) for row in samples]
     return ask(OnnxExecutor(before.model), cast)
 
 

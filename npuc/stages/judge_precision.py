@@ -50,8 +50,8 @@ def _precision(prepared: Prepared, name: str, entry: ComponentPlan) -> Precision
 
 
 def _with_precision(source: SourceRecord, precision: PrecisionRecord | None, accepted: bool) -> SourceRecord:
-    if precision is not None and accepted and not precision.passed:
-        precision = precision.model_copy(update={"accepted": True})
+    if precision is not None and accepted:
+        precision = precision.accept()
     return source.model_copy(update={"precision": precision})
 
 
