@@ -14,7 +14,8 @@ from npuc.compare.graph_precision import casting_executor
 from npuc.errors import ArtifactError
 from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, TensorRecord, read_manifest
 from npuc.open_segment import open_segment
-from npuc.power import FULL, PowerSchedule, PowerSwitch
+from npuc.power import FULL, PowerSchedule
+from npuc.power_switch import PowerSwitch
 from npuc.requests import make_request
 from npuc.weights_file import WEIGHTS_NAME
 from targets.chain import ChainExecutor, ChainPart

@@ -11,17 +11,8 @@ import click
 from rich.console import Console
 
 from exporter.errors import DiagnosticError
-from npuc.commands.cache import cache_group
-from npuc.commands.compile import compile_command
-from npuc.commands.coverage import coverage_command
-from npuc.commands.devices import devices_command
-from npuc.commands.doctor import doctor_command
-from npuc.commands.inspect import inspect_command
-from npuc.commands.recipe import recipe_group
-from npuc.commands.run import run_command
-from npuc.commands.tools import tools_group
-from npuc.commands.verify import verify_command
 from npuc.console import open_console
+from npuc.lazy_group import LazyCommand, LazyGroup
 from npuc.reproducer import write_reproducer
 from npuc.version import npuc_version
 
@@ -38,25 +29,48 @@ npuc run build/galaxy-s25 --image a.png --audio q.wav --prompt "what is the sum?
 """
 
 
-@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_COMMANDS = {
+    "cache": LazyCommand(
+        "npuc.commands.cache:cache_group", "List and remove the finished steps that npuc keeps."
+    ),
+    "compile": LazyCommand(
+        "npuc.commands.compile:compile_command", "Compile a model for a device and execute the result."
+    ),
+    "coverage": LazyCommand(
+        "npuc.commands.coverage:coverage_command", "Say where each node of a model would run on a device."
+    ),
+    "devices": LazyCommand(
+        "npuc.commands.devices:devices_command",
+        "List the device catalogue, with the source of every figure.",
+    ),
+    "doctor": LazyCommand(
+        "npuc.commands.doctor:doctor_command", "Say what this machine lacks, and the command that mends it."
+    ),
+    "inspect": LazyCommand(
+        "npuc.commands.inspect:inspect_command", "Show components, precision, agreement and budgets."
+    ),
+    "recipe": LazyCommand("npuc.commands.recipe:recipe_group", "Show, describe and check recipes."),
+    "run": LazyCommand(
+        "npuc.commands.run:run_command", "Ask an artifact something; its binaries run in emulation."
+    ),
+    "tools": LazyCommand(
+        "npuc.commands.tools:tools_group", "Install, list and remove vendors' NPU compilers."
+    ),
+    "verify": LazyCommand(
+        "npuc.commands.verify:verify_command", "Check files and execute every binary against its reference."
+    ),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    places=_COMMANDS,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(npuc_version(), prog_name="npuc")
 def cli() -> None:
     """Holds the commands."""
-
-
-for _command in (
-    compile_command,
-    run_command,
-    verify_command,
-    coverage_command,
-    inspect_command,
-    devices_command,
-    recipe_group,
-    doctor_command,
-    tools_group,
-    cache_group,
-):
-    cli.add_command(_command)
 
 
 class _SignalledError(BaseException):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import onnx_ir as ir
 from pydantic import AfterValidator, Field, ValidationError
 
-from exporter.program import TensorSpec
 from npuc.compare.records import PrecisionRecord, SourceRecord
 from npuc.errors import ArtifactError
 from npuc.record import Record
 from npuc.version import SCHEMA_VERSION, npuc_version
+
+if TYPE_CHECKING:
+    from exporter.program import TensorSpec
 
 MANIFEST_NAME = "manifest.json"
 _SIZE_LIMIT = 64 << 20
@@ -43,6 +44,10 @@ class TensorRecord(Record):
 
     def spec(self) -> TensorSpec:
         """Returns the spec this record stands for."""
+        import onnx_ir as ir  # whoever only shows a manifest needs no graph library
+
+        from exporter.program import TensorSpec
+
         return TensorSpec(self.name, ir.DataType[self.dtype], self.shape)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from targets.agreement import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE, NPU_SIGNAL_TO_NOISE
+from targets.agreement_bounds import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE, NPU_SIGNAL_TO_NOISE
 
 TIERS = ("high", "mid", "low")
 

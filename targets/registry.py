@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from targets.errors import TargetError
-from targets.target import Target
+
+if TYPE_CHECKING:
+    from targets.target import Target
 
 ENTRY_POINT_GROUP = "npuc.targets"
 """An entry point of this group names a function without arguments that returns a `Target`."""
@@ -33,7 +35,7 @@ def find_target(name: str) -> Target:
         TargetError: There is none of that name, or the package that offers it cannot be loaded.
     """
     if name in _BUILT_IN:
-        factory = cast(Callable[[], Target], importlib.import_module(_BUILT_IN[name]).create_target)
+        factory = cast("Callable[[], Target]", importlib.import_module(_BUILT_IN[name]).create_target)
         return factory()
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         if entry.name == name:

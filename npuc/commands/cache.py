@@ -14,7 +14,7 @@ from npuc.terminal import text_table
 _KEY_CHARACTERS = 12
 
 
-@click.group("cache", short_help="List and remove the finished steps that npuc keeps.")
+@click.group("cache")
 def cache_group() -> None:
     """Lists and removes the finished steps and the unfinished work that npuc keeps."""
 

@@ -15,7 +15,7 @@ from npuc.training_settings import parse_assignments
 from targets.registry import target_names
 
 
-@click.command("compile", short_help="Compile a model for a device and execute the result.")
+@click.command("compile")
 @click.argument("model")
 @click.option("--device", help="Device id (see `npuc devices`), or a TOML file with a device of your own.")
 @click.option("--tier", type=click.Choice(TIERS), help="Recipe to use instead of the device's own.")

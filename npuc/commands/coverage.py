@@ -14,7 +14,7 @@ from npuc.progress import ConsoleReporter
 from npuc.recipe import NPU_SCHEMES
 
 
-@click.command("coverage", short_help="Say where each node of a model would run on a device.")
+@click.command("coverage")
 @click.argument("model")
 @click.option("--device", required=True, help="Device id (see `npuc devices`), or a TOML file.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file instead of the tier's.")

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from npuc.console import open_console
-from npuc.recipe import TIERS
 from npuc.terminal import text_table
 from targets.catalogue import devices_of, find_device
-from targets.device import Device
+from targets.device import TIERS, Device
 from targets.device_table import device_rows, figures
 from targets.registry import target_names
 
@@ -25,7 +24,7 @@ _FOOTNOTE = (
 )
 
 
-@click.command("devices", short_help="List the device catalogue, with the source of every figure.")
+@click.command("devices")
 @click.argument("device", required=False)
 @click.option("--tier", type=click.Choice(TIERS), help="Only this tier.")
 @click.option("--target", type=click.Choice(target_names()), help="Only this target.")

@@ -11,7 +11,7 @@ from npuc.doctor import Check, run_checks
 from npuc.terminal import text_table
 
 
-@click.command("doctor", short_help="Say what this machine lacks, and the command that mends it.")
+@click.command("doctor")
 def doctor_command() -> int:
     """Checks packages, emulators, vendors' tools, compiler, disk space. Exit code 4 where something is missing."""
     checks = run_checks()

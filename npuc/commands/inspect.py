@@ -19,7 +19,7 @@ from npuc.tables import (
 )
 
 
-@click.command("inspect", short_help="Show components, precision, agreement and budgets.")
+@click.command("inspect")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest itself.")
 @click.option("--layers", is_flag=True, help="List the format of every layer, with the reason.")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 
-from exporter.model_names import file_name, one_line
 from npuc.errors import UsageError
+from npuc.manifest import read_manifest
 from npuc.power import FULL
 from npuc.terminal import printable
 
 
-@click.command("run", short_help="Ask an artifact something; its binaries run in emulation.")
+@click.command("run")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--image", type=click.Path(path_type=Path), help="Picture to ask about (PNG, JPEG …).")
 @click.option(
@@ -55,15 +54,17 @@ def run_command(
     power: str,
 ) -> None:
     """Runs the binaries of ARTIFACT in emulation and prints the answer as it is generated."""
-    from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
+    read_manifest(artifact)  # refuses what is no artifact before the libraries of emulators are waited for
+    from npuc.artifact import Artifact
     from npuc.requests import make_request
+    from npuc.tensor_report import report_tensors
 
     request = make_request(prompt=prompt, image=image, audio=audio, tensors=_tensor_paths(inputs))
     opened = Artifact(artifact)
     with opened.executors(reference=reference, power=power) as executors:
         runner = opened.runner(power)
         if request.tensors or opened.manifest.family == "generic":
-            _report_tensors(runner.generate(executors, request, max_new_tokens).tensors, save)
+            report_tensors(runner.generate(executors, request, max_new_tokens).tensors, save)
             return
         for piece in runner.stream(executors, request, max_new_tokens):
             click.echo(printable(piece), nl=False)
@@ -82,18 +83,3 @@ def _tensor_paths(inputs: tuple[str, ...]) -> dict[str, Path]:
         name, path = next((split for split in usable if Path(split[1]).is_file()), usable[0])
         paths[name] = Path(path)
     return paths
-
-
-def _report_tensors(tensors: object, save: Path | None) -> None:
-    for name, array in sorted(dict(tensors).items()):  # type: ignore[call-overload]
-        wide = np.asarray(array, np.float64)
-        click.echo(
-            f"{one_line(name)}: {array.dtype} {list(array.shape)}  min {wide.min():.6g}  mean {wide.mean():.6g}"
-            f"  max {wide.max():.6g}"
-        )
-        if save is not None:
-            save.mkdir(parents=True, exist_ok=True)
-            path = save / f"{file_name(name)}.npy"
-            np.save(path, array)
-            if path.stem != name:
-                click.echo(f"  saved as {path.name}")

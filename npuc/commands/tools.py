@@ -13,7 +13,7 @@ from targets.tools.tool import TOOLS, find_tool
 _TOOL = click.argument("tool", type=click.Choice(sorted(TOOLS)))
 
 
-@click.group("tools", short_help="Install, list and remove vendors' NPU compilers.")
+@click.group("tools")
 def tools_group() -> None:
     """Installs, lists and removes vendors' NPU compilers."""
 

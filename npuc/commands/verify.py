@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from npuc.console import open_console
+from npuc.manifest import read_manifest
 
 RECORDED = (
     "from the model to the binary (rewritten and final as recorded; --against MODEL measures them again)"
 )
 
 
-@click.command("verify", short_help="Check files and execute every binary against its reference.")
+@click.command("verify")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--against", metavar="MODEL", help="Also compare with the model the artifact was made from.")
 def verify_command(artifact: Path, against: str | None) -> int:
@@ -21,7 +22,8 @@ def verify_command(artifact: Path, against: str | None) -> int:
 
     With --against also where the rewritten or the final graphs disagree with MODEL.
     """
-    from npuc.artifact import Artifact  # imports the emulator stack; `npuc --help` should not
+    read_manifest(artifact)  # refuses what is no artifact before the libraries of emulators are waited for
+    from npuc.artifact import Artifact
     from npuc.compare.fidelity import fidelity_notes, fidelity_rows
     from npuc.tables import agreement_table, answer_table, fidelity_table, subnetwork_table
     from npuc.verify import subnetwork_seconds, verify_binaries

@@ -17,7 +17,7 @@ from npuc.compare.records import RewriteRecord
 from npuc.compare.rounding_noise import own_differences
 from npuc.compare.samples import Answered
 from npuc.errors import AgreementError
-from targets.agreement import AGREEMENT_BOUNDS
+from targets.agreement_bounds import AGREEMENT_BOUNDS
 
 OWN_MARGIN = 4.0
 """A rewritten graph may round at more places than the captured one has values."""

@@ -12,10 +12,12 @@ from npuc.cli import cli
 
 def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
     """Yields every command with its full name, such as `recipe show`; groups themselves are left out."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix}{name} ")
-        else:
+        elif command is not None:
             yield prefix + name, command
 
 

@@ -28,7 +28,7 @@ def shown_commands():
 def parse(group, arguments):
     """Lets click parse a command line as far as its options, without running it."""
     name, *rest = arguments
-    command = group.commands[name]
+    command = group.get_command(click.Context(group), name)
     if isinstance(command, click.Group):
         return parse(command, rest)
     # as the program does; a command keeps the help option of its first context, also for other tests

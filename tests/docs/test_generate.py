@@ -30,8 +30,9 @@ def test_a_stale_block_is_written_anew(generate):
 
 def test_every_option_is_in_the_commands_page(generate):
     page = generate.PAGES["commands.md"]()
-    for command in cli.commands.values():
-        for item in command.params:
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        for item in cli.get_command(context, name).params:
             if isinstance(item, click.Option):
                 assert all(f"`{name}`" in page for name in item.opts)
 

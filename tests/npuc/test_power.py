@@ -9,7 +9,8 @@ from npuc.artifact import Artifact
 from npuc.compare.records import SourceRecord
 from npuc.errors import UsageError
 from npuc.manifest import ComponentRecord, TensorRecord
-from npuc.power import PowerSchedule, PowerSwitch
+from npuc.power import PowerSchedule
+from npuc.power_switch import PowerSwitch
 
 
 @pytest.mark.parametrize(

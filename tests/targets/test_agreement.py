@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from targets.agreement import AGREEMENT_BOUNDS, relative_error, signal_to_noise
+from targets.agreement import relative_error, signal_to_noise
+from targets.agreement_bounds import AGREEMENT_BOUNDS
 
 _REFERENCE = np.array([1.0, -4.0, 0.5], np.float32)
 

@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from targets.agreement import AGREEMENT_BOUNDS, relative_error, signal_to_noise
+from targets.agreement import relative_error, signal_to_noise
+from targets.agreement_bounds import AGREEMENT_BOUNDS
 from tests.targets.support import AARCH64, X86, fp8_tensor, make_component
 
 HIDDEN, HEADS, SEQUENCE, INNER = 64, 4, 8, 128

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from npuc.commands.run import _report_tensors
+from npuc.tensor_report import report_tensors
 
 
 @pytest.mark.parametrize("name", ["../out/y:0", "/root/y", "..", "a/b", "", "\x1b[2J", "n" * 300])
 def test_outputs_are_saved_inside_the_folder(tmp_path, capsys, name):
     save = tmp_path / "deep" / "saved"
-    _report_tensors({name: np.ones(3, np.float32)}, save)
+    report_tensors({name: np.ones(3, np.float32)}, save)
     (file,) = save.iterdir()
     np.testing.assert_array_equal(np.load(file), np.ones(3))
     printed = capsys.readouterr().out
@@ -18,6 +18,6 @@ def test_outputs_are_saved_inside_the_folder(tmp_path, capsys, name):
 
 
 def test_a_plain_name_is_the_files_own(tmp_path, capsys):
-    _report_tensors({"logits": np.ones(3, np.float32), "v1.0": np.ones(1, np.float32)}, tmp_path)
+    report_tensors({"logits": np.ones(3, np.float32), "v1.0": np.ones(1, np.float32)}, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logits.npy", "v1.0.npy"]
     assert "saved as" not in capsys.readouterr().out
