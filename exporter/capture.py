@@ -27,12 +27,10 @@ from torch import nn
 from exporter.errors import ExportError
 from exporter.modality import SCOPE_KEY, ModalityRule, tag_modalities
 from exporter.operator_signatures import parsed_once
-from exporter.program import Component, Modality, Role, TensorSpec
+from exporter.program import OPSET, Component, Modality, Role, TensorSpec
 from exporter.shorten import shorten
 from exporter.simplify import simplify
 from exporter.weights import Bind
-
-OPSET = 23
 
 _TORCH_DTYPES = {
     ir.DataType.FLOAT: torch.float32,

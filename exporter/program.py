@@ -19,6 +19,9 @@ Feeds = Mapping[str, Array]
 Executor = Callable[[Feeds], dict[str, Array]]
 """Runs one component: input name → array, to output name → array."""
 
+OPSET = 23
+"""Version of the ONNX operators that every graph of a program uses."""
+
 MODALITY_KEY = "npuc.modality"
 """`metadata_props` key that carries a node's modality."""
 
@@ -86,7 +89,7 @@ class Component:
         name: Identifier, also the file stem of everything made from it (`[a-z0-9_]+`).
         role: What it does in the program.
         modality: Modality of nodes that carry no tag of their own.
-        model: The graph, opset 23.
+        model: The graph, opset `OPSET`.
     """
 
     name: str

@@ -10,7 +10,6 @@ import logging
 import math
 
 import onnx_ir as ir
-import onnxscript.optimizer
 from onnx_ir.passes import common
 
 from exporter.identities import remove_identities
@@ -33,6 +32,8 @@ _GROWING = {"CenterCropPad", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile
 
 def simplify(model: ir.Model) -> None:
     """Simplifies in place; initializers above a few kilobytes are not read."""
+    import onnxscript.optimizer  # takes longer than it takes to refuse a file
+
     _write_casts(model.graph)
     onnxscript.optimizer.fold_constants(model, should_fold=_is_folded)
     common.ShapeInferencePass()(model)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import resample_poly
 
 from exporter.errors import SourceError
 
@@ -94,6 +93,8 @@ def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
         )
     if source_rate == target_rate:
         return samples.astype(np.float32, copy=False)
+    from scipy.signal import resample_poly  # sound in the rate that the model wants needs no scipy
+
     divisor = math.gcd(source_rate, target_rate)
     resampled = resample_poly(samples.astype(np.float64), target_rate // divisor, source_rate // divisor)
     return np.asarray(resampled, np.float32)

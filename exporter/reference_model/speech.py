@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import resample_poly
 
 from exporter.reference_model.errors import DataError, ToolMissingError
 from exporter.reference_model.splits import Split
@@ -149,6 +148,8 @@ def _speak(program: str, utterance: Utterance) -> npt.NDArray[np.int16]:
 
 
 def _to_sample_rate(wav: bytes) -> npt.NDArray[np.float64]:
+    from scipy.signal import resample_poly  # only where speech is made anew
+
     # espeak-ng streams: the header's length field is a placeholder, so everything after the header is taken
     with wave.open(io.BytesIO(wav)) as reader:
         rate = reader.getframerate()

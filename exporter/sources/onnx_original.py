@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import onnx
-import onnxruntime
-from onnx.reference import ReferenceEvaluator
+from typing import TYPE_CHECKING
 
 from exporter.errors import ExportError
 from exporter.families.generic.runner import COMPONENT
-from exporter.onnx_executor import plain_session
 from exporter.program import Array, Executor, Feeds, Original, TensorSpec
 from exporter.shorten import shorten
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 def onnx_original(path: Path, inputs: Sequence[TensorSpec]) -> Original:
@@ -27,6 +26,8 @@ def onnx_original(path: Path, inputs: Sequence[TensorSpec]) -> Original:
 
 
 def _open(path: Path, inputs: Sequence[TensorSpec]) -> Executor:
+    from exporter.onnx_executor import plain_session  # a file that is refused is never run
+
     names = [spec.name for spec in inputs]
     try:
         session = plain_session(path)
@@ -54,6 +55,9 @@ def _run(session: onnxruntime.InferenceSession, inputs: Feeds, path: Path) -> li
 
 def _evaluator(path: Path, names: Sequence[str], refusal: str) -> Executor:
     """The standard's own definition of each operator in numpy: slow, but it leaves hardly an operator out."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
     try:
         evaluator = ReferenceEvaluator(onnx.load(path))
     except Exception as error:  # it raises whatever its operators raise

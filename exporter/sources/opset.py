@@ -8,10 +8,9 @@ from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-from onnxscript import version_converter
 
-from exporter.capture import OPSET
 from exporter.errors import ExportError
+from exporter.program import OPSET
 from exporter.shorten import shorten
 
 # what it cannot convert itself it leaves to onnx, and warns the user of npuc about it
@@ -40,6 +39,8 @@ def to_opset(model: ir.Model, path: Path) -> ir.Model:
 
 
 def _upgraded(model: ir.Model, version: int, path: Path) -> ir.Model:
+    from onnxscript import version_converter  # not for a model that is of this opset, or refused before
+
     reason = f"opset {version}"
     try:
         converted = version_converter.convert_version(model, OPSET, fallback=True)

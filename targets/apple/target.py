@@ -12,8 +12,8 @@ from pathlib import Path
 from exporter.program import Component
 from targets.device import Device
 from targets.target import Lowered, Progress
-from targets.tvm.component_compiler import compile_component
 from targets.tvm.cpu_target import CpuTarget, summarise
+from targets.tvm.without_torch import import_tvm
 
 TWIN_TRIPLE = "aarch64-linux-musl"
 TWIN_FOLDER = "twin"
@@ -49,6 +49,9 @@ class AppleTarget(CpuTarget):
         cpu = device.cpu
         if progress is not None:
             progress(f"compile {component.name}")
+        import_tvm()
+        from targets.tvm.component_compiler import compile_component  # imports TVM, which takes seconds
+
         shipped = compile_component(legal, weights_file, cpu.triple, cpu.features, out_dir)
         if progress is not None:
             progress(f"compile the executable twin of {component.name}")

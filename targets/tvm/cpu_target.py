@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -16,9 +17,12 @@ from targets.device import Device, FormatName
 from targets.emulator import Emulator
 from targets.errors import TargetError
 from targets.target import Lowered, Progress
-from targets.tvm.component_compiler import CompiledComponent, compile_component
 from targets.tvm.executor import AARCH64_EMULATOR, EmulatedExecutor
-from targets.tvm.importer import is_supported
+from targets.tvm.supported_operators import is_supported
+from targets.tvm.without_torch import import_tvm
+
+if TYPE_CHECKING:
+    from targets.tvm.component_compiler import CompiledComponent
 
 _FORMATS: dict[ir.DataType, FormatName] = {
     ir.DataType.FLOAT: "float32",
@@ -75,6 +79,9 @@ class CpuTarget:
         legal = self.legalize(component, device)
         if progress is not None:
             progress(f"compile {component.name}")
+        import_tvm()
+        from targets.tvm.component_compiler import compile_component  # imports TVM, which takes seconds
+
         compiled = compile_component(legal, weights_file, device.cpu.triple, device.cpu.features, out_dir)
         return summarise(legal, device, compiled)
 

@@ -21,7 +21,7 @@ from targets.tvm.conversion import convert
 from targets.tvm.kernel_builder import KernelBuilder
 from targets.tvm.node_call import NodeCall
 from targets.tvm.operand import Operand, in_memory
-from targets.tvm.registry import CONVERTERS
+from targets.tvm.supported_operators import STATIC, is_supported
 
 INLINE_LIMIT = 1 << 20
 """Largest initializer, in bytes, that is written into the emitted C file when it is not in the weights file."""
@@ -59,15 +59,6 @@ class ImportedComponent:
 
     module: tvm.IRModule
     parameters: tuple[Parameter, ...]
-
-
-def is_supported(node: ir.Node) -> bool:
-    """Whether there is a converter for the operator."""
-    return node.domain in ("", "ai.onnx") and (node.op_type in CONVERTERS or node.op_type in _STATIC)
-
-
-_STATIC = ("Constant", "ConstantOfShape", "Range", "Shape", "Size")
-"""Operators that are only ever evaluated at compile time."""
 
 
 def import_component(component: Component, weights_file: Path) -> ImportedComponent:
@@ -155,7 +146,7 @@ class _Importer:
             for value, array in zip((v for v in node.outputs if v.name), folded, strict=True):
                 self._statics[value] = array
             return
-        if not is_supported(node) or node.op_type in _STATIC:
+        if not is_supported(node) or node.op_type in STATIC:
             raise _unknown_operator(node, where)
         operands = tuple(self._operand(value, where) for value in node.inputs)
         readers = frozenset(use.node.op_type for use in node.outputs[0].uses())
@@ -209,7 +200,7 @@ def _stored_array(tensor: ir.TensorProtocol) -> tuple[StaticArray, ir.DataType]:
 
 def _unknown_operator(node: ir.Node, where: str) -> TargetError:
     domain = node.domain or "ai.onnx"
-    dynamic = node.op_type in _STATIC
+    dynamic = node.op_type in STATIC
     return TargetError(
         f"operator {domain}::{node.op_type} "
         + ("depends on run-time values" if dynamic else "has no CPU kernel"),

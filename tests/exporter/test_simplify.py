@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxscript.optimizer
 import pytest
 from onnx import parser
 
@@ -21,9 +22,10 @@ def simplified(text):
 def test_a_constant_that_grows_is_folded_while_it_is_small(monkeypatch, size, kept):
     evaluated = []
     monkeypatch.setattr(module, "_FOLDED_ELEMENTS", 1 << 10)
-    original = module.onnxscript.optimizer._constant_folding._reference_evaluator.evaluate
+    evaluator = onnxscript.optimizer._constant_folding._reference_evaluator
+    original = evaluator.evaluate
     monkeypatch.setattr(
-        module.onnxscript.optimizer._constant_folding._reference_evaluator,
+        evaluator,
         "evaluate",
         lambda *arguments, **options: evaluated.append(arguments[1]) or original(*arguments, **options),
     )

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -17,9 +18,12 @@ from targets.lowered import Lowered, Progress
 from targets.snapdragon.hexagon.binding import encodings
 from targets.snapdragon.hexagon.coverage import hexagon_refusals
 from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
-from targets.snapdragon.hexagon.lower import HexagonBinary, lower_hexagon
 from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED
 from targets.tvm.executor import require_emulator
+from targets.tvm.without_torch import import_tvm
+
+if TYPE_CHECKING:
+    from targets.snapdragon.hexagon.lower import HexagonBinary
 
 NOTE = (
     f"the program for Hexagon {EXECUTED.version} runs under {HEXAGON_EMULATOR[0]}; the object file for"
@@ -83,6 +87,9 @@ class HvxAccelerator:
         """
         if progress is not None:
             progress(f"compile {component.name}")
+        import_tvm()
+        from targets.snapdragon.hexagon.lower import lower_hexagon
+
         folder = out_dir / component.name
         folder.mkdir()
         return _summarise(component.name, lower_hexagon(component, folder))

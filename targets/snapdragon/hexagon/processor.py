@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import tvm
-
 TRIPLE = "hexagon-unknown-linux-musl"
 VECTOR_BYTES = 128
 """Bytes of an HVX register in the 128-byte mode, the only one since v66."""
@@ -36,6 +34,8 @@ class Processor:
             autovectorize: Let LLVM vectorise scalar loops for HVX, which it does not do by itself.
             features: More LLVM features, such as `+hvx-qfloat`.
         """
+        import tvm  # seconds; which processors there are is asked before anything is compiled
+
         options: dict[str, Any] = {
             "kind": "llvm",
             "mtriple": TRIPLE,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import special
 
 from targets.snapdragon.hexagon.importer.context import Converter
 from targets.snapdragon.hexagon.importer.pooling import convert_average_pool, convert_max_pool
@@ -23,10 +22,12 @@ from targets.snapdragon.hexagon.importer.tables import (
     clip,
     convert_with_number,
     elu,
+    erf,
     gelu,
     hard_sigmoid,
     hard_swish,
     leaky_relu,
+    sigmoid,
     swish,
     tabulated,
 )
@@ -39,7 +40,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Conv": convert_convolution,
     "Div": convert_with_number,
     "Elu": attribute_function(elu),
-    "Erf": tabulated(special.erf),
+    "Erf": tabulated(erf),
     "Exp": tabulated(np.exp),
     "Flatten": convert_regrouping,
     "Gelu": attribute_function(gelu),
@@ -59,7 +60,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Pow": convert_with_number,
     "ReduceMean": convert_mean,
     "Reshape": convert_regrouping,
-    "Sigmoid": tabulated(special.expit),
+    "Sigmoid": tabulated(sigmoid),
     "Softmax": convert_softmax,
     "Sqrt": tabulated(np.sqrt),
     "Squeeze": convert_regrouping,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx_ir as ir
-from scipy import special
 
 from exporter.program import Array
 from targets.snapdragon.hexagon.importer.context import Converter, NodeContext
@@ -109,13 +108,31 @@ def hard_swish(x: Array) -> Array:
     return values
 
 
+def erf(x: Array) -> Array:
+    """The error function."""
+    from scipy import special  # most graphs have no function of its
+
+    values: Array = special.erf(x)
+    return values
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x)."""
+    from scipy import special  # as above
+
+    values: Array = special.expit(x)
+    return values
+
+
 def swish(x: Array) -> Array:
     """X · sigmoid(x)."""
-    values: Array = x * special.expit(x)
+    values: Array = x * sigmoid(x)
     return values
 
 
 def _gelu_erf(x: Array) -> Array:
+    from scipy import special  # as above
+
     values: Array = x * special.ndtr(x)
     return values
 
