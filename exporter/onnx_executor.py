@@ -5,15 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
-import onnxruntime
 
 from exporter.constants_first import put_constants_first
 from exporter.errors import GraphExecutionError
 from exporter.explicit_rounding import make_rounding_explicit
 from exporter.program import Array, Feeds
 from exporter.shorten import shorten
+
+if TYPE_CHECKING:  # imported where a session is opened: much of what imports this module never opens one
+    import onnxruntime
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -74,6 +77,8 @@ def plain_session(path: Path, threads: int = 2) -> onnxruntime.InferenceSession:
     Raises:
         Exception: One of ONNX Runtime's own classes, where it cannot run the file.
     """
+    import onnxruntime
+
     options = _plain_options(threads)
     options.add_session_config_entry(_EXTERNAL_FOLDER, str(path.parent.absolute()))
     if sum(tensor.nbytes for tensor in _tensors(ir.load(path))) >= MAPPED_BYTES:
@@ -89,6 +94,8 @@ def _keep_weights_in_file(options: onnxruntime.SessionOptions) -> None:
 
 
 def _plain_options(threads: int) -> onnxruntime.SessionOptions:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
@@ -126,6 +133,8 @@ def _open_graph(
     model: ir.Model, folder: Path, options: onnxruntime.SessionOptions
 ) -> onnxruntime.InferenceSession:
     """Opens a graph whose external data lies in `folder`."""
+    import onnxruntime
+
     put_constants_first(model)
     options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder.absolute()))
     if sum(tensor.nbytes for tensor in _tensors(model)) >= MAPPED_BYTES:

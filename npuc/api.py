@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from npuc.artifact import Artifact
 from npuc.cache import Cache
+from npuc.compile_job import CompileJob
 from npuc.errors import UsageError
 from npuc.input_shapes import with_input_shapes
-from npuc.pipeline import CompileJob, run_job
+from npuc.output_folder import require_replaceable
 from npuc.progress import ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, Recipe
 from npuc.recipe_file import load_recipe, tier_recipe
 from npuc.training_settings import with_training
 from targets.catalogue import default_device, find_device
 from targets.device import Device
+
+if TYPE_CHECKING:
+    from npuc.artifact import Artifact
 
 
 def compile_model(
@@ -78,6 +82,11 @@ def compile_model(
         cache=Cache(),
         accept_precision_loss=accept_precision_loss,
     )
+    require_replaceable(job.out)
+    from npuc.pipeline import (
+        run_job,  # what the command line gets wrong is said before graph libraries are imported
+    )
+
     return run_job(job)
 
 
@@ -101,6 +110,8 @@ def job_settings(
 
 def load(folder: str | Path) -> Artifact:
     """Opens an artifact."""
+    from npuc.artifact import Artifact
+
     return Artifact(folder)
 
 

@@ -9,7 +9,8 @@ from npuc.cache import Cache
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
 from npuc.stages.npu_program import NpuProgramJob, npu_program
-from npuc.stages.prepare import PrepareJob, prepare
+from npuc.stages.prepare import prepare
+from npuc.stages.prepare_job import PrepareJob
 from npuc.stages.scheme import choose_scheme
 from npuc.stages.several_devices import choose_processors
 from targets.coverage import Coverage

@@ -31,7 +31,7 @@ def atomic_folder(destination: Path) -> Iterator[Path]:
         ResourceError: The folder cannot be written, or the disk is full.
     """
     destination = destination.absolute()
-    _check_replaceable(destination)
+    require_replaceable(destination)
     partial = destination.parent / f".{destination.name}{_MARK}{os.getpid()}"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,12 @@ def atomic_folder(destination: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_replaceable(destination: Path) -> None:
+def require_replaceable(destination: Path) -> None:
+    """Checks that nothing is lost where an artifact is written.
+
+    Raises:
+        UsageError: `destination` exists and is no artifact.
+    """
     if not destination.exists():
         return
     if not destination.is_dir() or (

@@ -7,10 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
-from passes.distill import CURVE_NAME
 from passes.training.loss_curve import LossCurve
 
-DISTILLATION = CURVE_NAME
 SUBNETWORKS, QAT = "subnetworks", "qat"
 """Names of the curves' files, without suffix."""
 

@@ -22,11 +22,8 @@ from passes.distillation.task import Task
 from passes.distillation.teacher import CachedTeacher, OnlineTeacher, Teacher
 from passes.training.batches import to_device
 from passes.training.distributed import current_processes, gathered
-from passes.training.loss_curve import LossCurve, LossPoint
+from passes.training.loss_curve import DISTILLATION, LossCurve, LossPoint
 from passes.training.trainer import Trainer
-
-CURVE_NAME = "distillation_loss"
-"""Stem of the loss curve's files."""
 
 _HELD_OUT_SEED = 1 << 20
 
@@ -75,7 +72,7 @@ def distill(
     record = _record(folder, student, options, curve, {"before": before, "after": after})
     if current_processes().is_main:
         write_student(folder, output, student.config, tensors, record)
-        curve.write(output, CURVE_NAME)
+        curve.write(output, DISTILLATION)
     current_processes().wait()
     return record
 

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exporter.families.generic.recorded_requests import recorded_files
 from exporter.options import CaptureOptions
+from exporter.program import Program
+from exporter.sources import DEMO, open_source
 from npuc.cache import content_key, file_sha256
 from npuc.recipe import Recipe
+from npuc.weights_file import large_initializers
+
+if TYPE_CHECKING:
+    from npuc.stages.distill import StudentSource
+    from npuc.stages.prepare_job import PrepareJob
+
+
+@dataclasses.dataclass(frozen=True)
+class Captured:
+    """A program as it came from its source.
+
+    Attributes:
+        program: Weights are where the user has them.
+        student: What it was captured from, where a student was distilled.
+    """
+
+    program: Program
+    student: StudentSource | None = None
+
+
+def capture_model(job: PrepareJob) -> Captured:
+    """Reads the model, or distils its student and reads that.
+
+    Raises:
+        DiagnosticError: The model cannot be read, distilled or captured.
+    """
+    student = _distill(job)
+    with job.reporter.phase("capture", 1) as advance:
+        program = _open(job, student)
+        advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
+    return Captured(program, student)
 
 
 def capture_options(recipe: Recipe) -> CaptureOptions:
@@ -33,3 +68,21 @@ def calibration_digest(recipe: Recipe) -> str:
     if inputs is None:
         return ""
     return content_key(*(file_sha256(file) for file in recorded_files(Path(inputs).expanduser())))
+
+
+def _distill(job: PrepareJob) -> StudentSource | None:
+    if job.recipe.distill is None:
+        return None
+    from npuc.stages.distill import distill_model  # imports torch
+
+    return distill_model(job.model, job.recipe, job.cache, job.reporter)
+
+
+def _open(job: PrepareJob, student: StudentSource | None) -> Program:
+    if student is None:
+        return open_source(job.model, capture_options(job.recipe))
+    program = open_source(student.folder, capture_options(job.recipe))
+    name = DEMO if job.model == DEMO else Path(job.model).name
+    return dataclasses.replace(
+        program, provenance={**program.provenance, "source": name, "distilled": student.record}
+    )

@@ -26,8 +26,8 @@ from npuc.report import REPORT_NAME, write_report
 from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.budget import budgets
 from npuc.stages.check import Checked
+from npuc.stages.nested import Nested
 from npuc.stages.prepared import Prepared
-from npuc.stages.subnetworks import Nested
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from targets.device import FORMAT_NAMES, Device
 from targets.target import Lowered

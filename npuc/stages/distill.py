@@ -18,14 +18,15 @@ from npuc.progress import ProgressReporter
 from npuc.recipe import Distill, Recipe
 from npuc.stages.augmentation import make_augmenter
 from npuc.stages.capture import capture_options
-from npuc.stages.training_data import data_digest
-from npuc.training_curves import DISTILLATION, copy_curve
+from npuc.stages.training_data_digest import data_digest
+from npuc.training_curves import copy_curve
 from npuc.version import tool_versions
 from passes.distill import distill
 from passes.distillation.objective import LossWeights
 from passes.distillation.options import DistillOptions
 from passes.distillation.student_folder import RECORD_FILE
 from passes.remark import Remark
+from passes.training.loss_curve import DISTILLATION
 from passes.training.options import TrainingOptions
 
 _WARMUP_SHARE = 0.05

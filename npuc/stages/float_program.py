@@ -17,7 +17,8 @@ import onnx_ir as ir
 
 from exporter.program import Component, Feeds, Program, Request
 from npuc.request_file import load_requests, save_requests
-from npuc.stages.subnetworks import Nested, record_subnetwork_feeds, write_subnetworks
+from npuc.stages.nested import Nested
+from npuc.stages.subnetworks import record_subnetwork_feeds, write_subnetworks
 from npuc.weights_file import write_weights
 from passes.elastic import Subnetwork, lay_out
 from passes.fold_weight_transpose import FoldWeightTranspose

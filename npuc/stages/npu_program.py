@@ -24,8 +24,10 @@ from npuc.manifest import NpuRecord
 from npuc.progress import Advance
 from npuc.samples import load_samples
 from npuc.segments import cast_feeds
+from npuc.stages.capture import capture_model
 from npuc.stages.float_program import FloatProgram, load_float_program
-from npuc.stages.prepare import PrepareJob, observe_program, prepare_key
+from npuc.stages.observe_program import observe_program
+from npuc.stages.prepare_job import PrepareJob, prepare_key
 from npuc.stages.prepared import Prepared
 from npuc.stages.remarks import write_remarks
 from npuc.stages.scheme import Choice
@@ -221,7 +223,7 @@ def _requantised(job: NpuProgramJob, artifact: Path, folder: Path) -> dict[str, 
     """Starts from the float program: rounding to FP8 first would only add its error."""
     source = load_float_program(job.prepared.program, job.prepared.subnetworks, artifact)
     if source is None:  # nothing was trained: capturing the model again gives the same
-        observed = observe_program(job.source, IrDump(None), folder)
+        observed = observe_program(job.source, capture_model(job.source), IrDump(None), folder)
         source = FloatProgram(observed.program.components, observed.feeds)
     return {
         name: _requantised_component(job, component, source.feeds[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
@@ -13,8 +13,10 @@ from exporter.program import Component, Modality, Program, Role
 from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.compare.records import SourceRecord
 from npuc.manifest import FormatError, LayerRecord
-from npuc.stages.quantize import Quantized
-from npuc.stages.subnetworks import Nested
+from npuc.stages.nested import Nested
+
+if TYPE_CHECKING:
+    from npuc.stages.quantize import Quantized
 
 
 @dataclasses.dataclass(frozen=True)

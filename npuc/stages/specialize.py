@@ -22,7 +22,7 @@ from npuc.coverage_table import coverage_json
 from npuc.manifest import NpuRecord
 from npuc.segments import ComponentPlan, Plan, Segment
 from npuc.stages.npu_program import NpuProgram, NpuProgramJob, npu_program
-from npuc.stages.prepare import PrepareJob
+from npuc.stages.prepare_job import PrepareJob
 from npuc.stages.prepared import Prepared
 from npuc.stages.scheme import Choice
 from passes.integer.quantised_graph import has_integer_weight, is_quantised, source_scheme

@@ -16,6 +16,7 @@ from exporter.reference_model.dataset import load_requests
 from exporter.reference_model.splits import Split
 from exporter.sources.locate import model_path
 from npuc.power import FULL
+from npuc.stages.nested import Nested
 from npuc.stages.observe import program_runner, record_feeds
 from npuc.weights_file import append_weights
 from passes.elastic import Subnetwork, derive
@@ -25,28 +26,6 @@ from passes.pruning.plan import operations
 _ANSWER_TOKENS = 4
 _TEST_REQUESTS = 120
 """Requests of a test set that are asked: a minute of a compile; a benchmark asks all of them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Nested:
-    """One sub-network of a written program.
-
-    Attributes:
-        name: As the recipe has it.
-        components: Component of the full program → component that stands for it, for those that are narrowed.
-        operations: Multiply-accumulates, one call of each component.
-        share: Of the full network's operations.
-        accuracy: Share of exactly right answers of the reference graphs on requests of the family's test set, if it
-            has one.
-        test_requests: Requests it was measured on.
-    """
-
-    name: str
-    components: dict[str, str]
-    operations: int
-    share: float
-    accuracy: float | None = None
-    test_requests: int = 0
 
 
 def write_subnetworks(

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+DISTILLATION = "distillation_loss"
+"""Stem of the files of a distillation's curve."""
+
 _WIDTH, _HEIGHT, _MARGIN = 480, 200, 44
 _COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
 _MAX_POINTS = 240

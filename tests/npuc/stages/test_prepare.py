@@ -10,7 +10,9 @@ from PIL import Image
 
 from npuc.cache import Cache
 from npuc.recipe import Recipe
-from npuc.stages.prepare import Prepared, PrepareJob, prepare
+from npuc.stages.prepare import prepare
+from npuc.stages.prepare_job import PrepareJob
+from npuc.stages.prepared import Prepared
 from npuc.training_settings import with_training
 from tests.npuc.interrupted import Interrupting
 
