@@ -13,10 +13,10 @@ from PIL import Image
 
 from exporter.errors import SourceError
 from exporter.model_folder import ModelFolder
+from exporter.options import MAX_REQUESTS
 from exporter.program import Request
 
 FILE = "calibration.json"
-MAX_REQUESTS = 4096
 MAX_PIXELS = 1 << 26
 """Of one picture; a larger one is refused before it is decoded."""
 

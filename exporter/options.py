@@ -13,6 +13,9 @@ from exporter.errors import SourceError
 BASE_DTYPES = {"float32": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16}
 """Element types a program can be captured in, by the name users write."""
 
+MAX_REQUESTS = 4096
+"""Of one calibration, recorded or listed."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CaptureOptions:

@@ -9,25 +9,17 @@ from pathlib import Path
 from exporter.families import FAMILIES
 from exporter.families.kv_cache import CACHE_PREFIX
 from exporter.program import Answer, Executor, Request, Runner
+from npuc.artifact_paths import MANIFEST_NAME, MODEL_FOLDER
 from npuc.cache import file_sha256
 from npuc.compare.graph_precision import casting_executor
 from npuc.errors import ArtifactError
-from npuc.manifest import MANIFEST_NAME, ComponentRecord, Manifest, SegmentRecord, TensorRecord, read_manifest
+from npuc.manifest import ComponentRecord, Manifest, SegmentRecord, TensorRecord, read_manifest
 from npuc.open_segment import open_segment
 from npuc.power import FULL, PowerSchedule
 from npuc.power_switch import PowerSwitch
 from npuc.requests import make_request
 from npuc.weights_file import WEIGHTS_NAME
 from targets.chain import ChainExecutor, ChainPart
-
-MODEL_FOLDER = "model"
-"""Reference graphs, the weights file and samples."""
-
-NPU_FOLDER = "npu"
-"""Graphs made for the NPU and their weights; for verification, not for the device."""
-
-ASSETS_FOLDER = "assets"
-"""Tokenizer and preprocessing data."""
 
 
 class Artifact:

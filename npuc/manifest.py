@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from npuc.artifact_paths import MANIFEST_NAME
 from npuc.compare.records import PrecisionRecord, SourceRecord
 from npuc.errors import ArtifactError
 from npuc.record import Record
@@ -16,7 +17,6 @@ from npuc.version import SCHEMA_VERSION, npuc_version
 if TYPE_CHECKING:
     from exporter.program import TensorSpec
 
-MANIFEST_NAME = "manifest.json"
 _SIZE_LIMIT = 64 << 20
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from npuc.abandoned import is_abandoned, occupied, remove_folders
+from npuc.artifact_paths import MANIFEST_NAME
 from npuc.errors import ResourceError, UsageError
-from npuc.manifest import MANIFEST_NAME
 
 _MARK = ".npuc-partial-"
 _OLD = "-old"

@@ -9,7 +9,8 @@ from pathlib import Path
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Executor, Program
 from exporter.sources import open_source
-from npuc.artifact import MODEL_FOLDER, NPU_FOLDER, Artifact
+from npuc.artifact import Artifact
+from npuc.artifact_paths import MODEL_FOLDER, NPU_FOLDER
 from npuc.compare.graph_precision import graph_precision
 from npuc.compare.original_answers import ask
 from npuc.compare.precision_bound import PrecisionBound, precision_bound, scheme_bound

@@ -22,12 +22,20 @@ _SIZE_LIMIT = 1 << 20
 _LONGEST_RECEIVED = 200
 
 
-@functools.cache
 def devices() -> tuple[Device, ...]:
     """Returns every shipped device, sorted by id."""
-    files = [entry for entry in _folder().iterdir() if entry.name.endswith(".toml")]
-    shipped = (_validated(tomllib.loads(file.read_text("utf-8")), file.name) for file in files)
-    return tuple(sorted(shipped, key=lambda entry: entry.id))
+    return tuple(_shipped(name) for name in _ids())
+
+
+@functools.cache
+def _shipped(name: str) -> Device:
+    return _validated(tomllib.loads(_folder().joinpath(f"{name}.toml").read_text("utf-8")), f"{name}.toml")
+
+
+def _ids() -> list[str]:
+    """Sorted; the file of a shipped device has its id as its name."""
+    entries = _folder().iterdir()
+    return sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml"))
 
 
 def device(name: str) -> Device:
@@ -36,9 +44,9 @@ def device(name: str) -> Device:
     Raises:
         UnknownDeviceError: There is none; the message offers the closest ids.
     """
-    found = {entry.id: entry for entry in devices()}
+    found = _ids()
     if name in found:
-        return found[name]
+        return _shipped(name)
     spelled = "-".join(name.lower().replace("_", " ").split())
     close = difflib.get_close_matches(spelled, found, n=3, cutoff=0.5)
     raise UnknownDeviceError(

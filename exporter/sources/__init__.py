@@ -71,6 +71,8 @@ def _named_demo(program: Program) -> Program:
 
 
 def _open_file(path: Path, options: CaptureOptions) -> Program:
+    if path.stat().st_size == 0:
+        raise SourceError("the model file is empty", where=str(path), remedy="export or copy it again")
     if path.suffix == ".onnx":
         from exporter.sources.onnx_file import open_onnx
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,11 @@ from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, TIERS
 from npuc.training_settings import parse_assignments
 from targets.registry import target_names
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from npuc.artifact import Artifact
 
 
 @click.command("compile")
@@ -89,8 +95,7 @@ def compile_command(
     MODEL is `demo` (the bundled trained model), a Hugging Face folder, `file.py:function` (returns a torch module and
     example inputs), a `.pt2` file or an `.onnx` file.
     """
-    from npuc.api import compile_model  # imports torch and TVM; `npuc --help` should not
-    from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
+    from npuc.api import compile_model
 
     console = open_console(stderr=True)
     reporter: ProgressReporter = SilentReporter() if quiet else ConsoleReporter(console)
@@ -111,8 +116,13 @@ def compile_command(
         accept_precision_loss=accept_precision_loss,
         reporter=reporter,
     )
-    if quiet:
-        return
+    if not quiet:
+        _print_result(console, artifact, output)
+
+
+def _print_result(console: Console, artifact: Artifact, output: Path) -> None:
+    from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
+
     manifest = artifact.manifest
     if manifest.format_errors:
         console.print(format_error_table(manifest))

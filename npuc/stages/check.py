@@ -10,7 +10,7 @@ from pathlib import Path
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
 from npuc.agreement import Bound, compare_apart, worst
-from npuc.artifact import MODEL_FOLDER
+from npuc.artifact_paths import MODEL_FOLDER
 from npuc.code_outputs import code_decoder
 from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import count_ordinary

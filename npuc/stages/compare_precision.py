@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Program
-from npuc.artifact import MODEL_FOLDER
+from npuc.artifact_paths import MODEL_FOLDER
 from npuc.compare.graph_precision import graph_precision
 from npuc.compare.original_answers import ask, keep_answers
 from npuc.compare.precision_bound import precision_bound

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exporter.families.kv_cache import CACHE_PREFIX
 from exporter.program import Component
-from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
+from npuc.artifact_paths import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.cache import file_sha256
 from npuc.compare.records import SourceRecord
 from npuc.manifest import (

@@ -13,7 +13,7 @@ import numpy as np
 import npuc
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Array, Feeds
-from npuc.artifact import MODEL_FOLDER
+from npuc.artifact_paths import MODEL_FOLDER
 from npuc.cache import Cache, content_key, package_digest
 from npuc.samples import load_samples
 from npuc.segments import Plan, Segment, cast_feeds, segment_feeds

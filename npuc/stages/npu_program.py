@@ -14,7 +14,7 @@ import npuc
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Feeds
 from npuc.agreement import Bound, compare
-from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
+from npuc.artifact_paths import MODEL_FOLDER, NPU_FOLDER
 from npuc.cache import content_key, package_digest
 from npuc.compare.graph_precision import casting_executor, graph_precision
 from npuc.compare.original_answers import load_answers

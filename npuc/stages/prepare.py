@@ -7,11 +7,13 @@ cache, so that a second device, or a run after an interruption, starts from here
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from npuc.stages.capture import capture_model
 from npuc.stages.prepare_job import PrepareJob, prepare_key
-from npuc.stages.prepared import Prepared, load_prepared
+
+if TYPE_CHECKING:
+    from npuc.stages.prepared import Prepared
 
 
 def prepare(job: PrepareJob, folder: Path) -> Prepared:
@@ -26,16 +28,22 @@ def prepare(job: PrepareJob, folder: Path) -> Prepared:
     Raises:
         DiagnosticError: The model cannot be read, captured, rewritten or executed.
     """
+    summary = _fetch(job, folder)
+    from npuc.stages.prepared import load_prepared
+
+    return load_prepared(summary, folder)
+
+
+def _fetch(job: PrepareJob, folder: Path) -> dict[str, Any]:
     key = prepare_key(job)
     if key is None:
-        return load_prepared(_build(job, folder), folder)
-    summary = job.cache.fetch(
+        return _build(job, folder)
+    return job.cache.fetch(
         key,
         folder,
         lambda building: _build(job, building),
         lambda: job.reporter.note("capture to weights: taken from the cache"),
     )
-    return load_prepared(summary, folder)
 
 
 def _build(job: PrepareJob, folder: Path) -> dict[str, Any]:

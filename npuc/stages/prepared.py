@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from exporter.program import Component, Modality, Program, Role
-from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
+from npuc.artifact_paths import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.compare.records import SourceRecord
 from npuc.manifest import FormatError, LayerRecord
 from npuc.stages.nested import Nested

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from npuc.errors import UsageError
 from npuc.recipe import Recipe
-from npuc.segments import Plan
 from npuc.stages.scheme import choose_accelerators
 from targets.accelerator import Accelerator
 from targets.catalogue import find_device
@@ -15,6 +15,9 @@ from targets.device import Device
 from targets.errors import TargetError, ToolError
 from targets.joint import Joinable
 from targets.registry import find_target
+
+if TYPE_CHECKING:
+    from npuc.segments import Plan
 
 
 @dataclasses.dataclass(frozen=True)

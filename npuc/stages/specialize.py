@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from exporter.program import Component, Role
 from npuc.agreement import Bound, bound_for, npu_bound
-from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
+from npuc.artifact_paths import MODEL_FOLDER, NPU_FOLDER
 from npuc.coverage_table import coverage_json
 from npuc.manifest import NpuRecord
 from npuc.segments import ComponentPlan, Plan, Segment

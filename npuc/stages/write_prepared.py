@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from exporter.program import Program
-from npuc.artifact import ASSETS_FOLDER, MODEL_FOLDER
+from npuc.artifact_paths import ASSETS_FOLDER, MODEL_FOLDER
 from npuc.compare.records import SourceRecord
 from npuc.compare.sample_files import save_labelled
 from npuc.compare.samples import label_samples

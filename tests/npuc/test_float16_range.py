@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import npuc
-from npuc.artifact import MODEL_FOLDER
+from npuc.artifact_paths import MODEL_FOLDER
 from npuc.compare.sample_files import load_labelled
 from npuc.recipe import Recipe
 from npuc.segments import cast_feeds

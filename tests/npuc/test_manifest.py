@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from npuc.artifact_paths import MANIFEST_NAME
 from npuc.errors import ArtifactError
-from npuc.manifest import MANIFEST_NAME, Budget, read_manifest
+from npuc.manifest import Budget, read_manifest
 from npuc.version import SCHEMA_VERSION
 
 

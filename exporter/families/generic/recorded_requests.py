@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.calibration import MAX_REQUESTS
 from exporter.errors import SourceError
+from exporter.options import MAX_REQUESTS
 from exporter.program import Array, Request, TensorSpec
 
 _HEADER_BYTES = 1 << 16
