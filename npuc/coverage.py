@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from npuc.cache import Cache
 from npuc.progress import ProgressReporter
 from npuc.recipe import Recipe
-from npuc.stages.npu_program import NpuProgramJob, npu_program
 from npuc.stages.prepare import prepare
 from npuc.stages.prepare_job import PrepareJob
 from npuc.stages.scheme import choose_scheme
 from npuc.stages.several_devices import choose_processors
-from targets.coverage import Coverage
 from targets.device import Device
-from targets.placement import place_component
 from targets.registry import find_target
+
+if TYPE_CHECKING:
+    from targets.coverage import Coverage
 
 
 def model_coverage(
@@ -43,6 +44,10 @@ def model_coverage(
         components, accelerators = prepared.program.components, processors.accelerators
         if processors.preferred is None or choice.scheme is None:
             return [target.partition(component, device) for component in components.values()]
+        # not before the model is read: whoever names a wrong one is told at once
+        from npuc.stages.npu_program import NpuProgramJob, npu_program
+        from targets.placement import place_component
+
         components = npu_program(
             NpuProgramJob(source, prepared, processors.preferred, choice), Path(name)
         ).components

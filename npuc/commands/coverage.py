@@ -33,14 +33,16 @@ def coverage_command(
 
     Nothing is compiled, and no vendor tool is needed. Exit code 3 where a node runs nowhere.
     """
-    from npuc.api import job_settings  # imports torch and TVM; `npuc --help` should not
-    from npuc.cache import Cache
-    from npuc.coverage import model_coverage
-    from npuc.coverage_table import coverage_json, coverage_table
+    from npuc.api import job_settings
 
     chosen, settings = job_settings(device, recipe, npu, parse_input_shapes(input_shapes))
+    from npuc.cache import Cache  # after what the command line may get wrong
+    from npuc.coverage import model_coverage
+
     console = open_console(stderr=True)
     coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
+    from npuc.coverage_table import coverage_json, coverage_table
+
     if as_json:
         click.echo(json.dumps(coverage_json(coverages), indent=1))
     else:
