@@ -13,6 +13,7 @@ from pathlib import Path
 from npuc.abandoned import is_abandoned, occupied, remove_folders
 from npuc.artifact_paths import MANIFEST_NAME
 from npuc.errors import ResourceError, UsageError
+from npuc.signals import raise_if_signalled
 
 _MARK = ".npuc-partial-"
 _OLD = "-old"
@@ -39,6 +40,7 @@ def atomic_folder(destination: Path) -> Iterator[Path]:
         partial.mkdir()
         with occupied(partial):
             yield partial
+            raise_if_signalled()
             _replace(partial, destination)
     except OSError as error:
         raise _resource_error(error, destination) from error

@@ -1,0 +1,85 @@
+"""Each way a command may be held up when SIGINT or SIGTERM arrives."""
+
+import signal
+
+import pytest
+
+from tests.npuc.signalled import Running
+
+LONGEST_S = 10.0
+"""From the signal to the end on a loaded machine; 2 s on an idle one."""
+
+
+def _compile(tmp_path, source):
+    (tmp_path / "model.py").write_text(source)
+    place = tmp_path / "place"
+    place.mkdir(exist_ok=True)
+    command = ("compile", f"{tmp_path / 'model.py'}:build", "--device", "galaxy-s25", "-o", place / "out")
+    running = Running(*command, cache=tmp_path / "cache")
+    running.wait_until((tmp_path / "mark").exists)
+    return running
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_native_call_that_does_not_return_is_ended(tmp_path, number, code):
+    """A POSIX mutex that is locked twice: no signal handler of Python's ever runs."""
+    source = f"""
+import ctypes, pathlib, tempfile
+
+def build():
+    folder = tempfile.TemporaryDirectory(dir={str(tmp_path / "place")!r})
+    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    library.pthread_mutex_lock(mutex)
+    pathlib.Path({str(tmp_path / "mark")!r}).touch()
+    library.pthread_mutex_lock(mutex)
+"""
+    running = _compile(tmp_path, source)
+    assert list((tmp_path / "place").iterdir()) != []
+    ended, seconds, written = running.end(number)
+    assert ended == code, written
+    assert seconds < LONGEST_S
+    assert "nothing was written" in written
+    assert list((tmp_path / "place").iterdir()) == []
+
+
+@pytest.mark.parametrize("rest", ["raise ValueError('no model')", "time.sleep(60)"])
+def test_a_swallowed_signal_still_ends_the_command(tmp_path, rest):
+    source = f"""
+import contextlib, pathlib, time
+
+def build():
+    with contextlib.suppress(BaseException):
+        pathlib.Path({str(tmp_path / "mark")!r}).touch()
+        time.sleep(60)
+    {rest}
+"""
+    ended, seconds, written = _compile(tmp_path, source).end(signal.SIGINT)
+    assert ended == 130, written
+    assert seconds < LONGEST_S
+    assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_children_end_with_the_command(tmp_path):
+    source = f"""
+import pathlib, subprocess, ctypes
+
+def build():
+    child = subprocess.Popen(["sleep", "60"])
+    pathlib.Path({str(tmp_path / "child")!r}).write_text(str(child.pid))
+    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    library.pthread_mutex_lock(mutex)
+    pathlib.Path({str(tmp_path / "mark")!r}).touch()
+    library.pthread_mutex_lock(mutex)
+"""
+    running = _compile(tmp_path, source)
+    child = int((tmp_path / "child").read_text())
+    assert running.end(signal.SIGTERM)[0] == 143
+    assert not _runs(child)
+
+
+def _runs(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
