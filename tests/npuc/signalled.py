@@ -41,5 +41,5 @@ class Running:
         finally:
             self.process.kill()
         seconds = time.monotonic() - started
-        print(f"ended {seconds:.2f} s after signal {number}")
+        sys.stdout.write(f"ended {seconds:.2f} s after signal {number}\n")  # pytest -s shows it
         return self.process.returncode, seconds, written

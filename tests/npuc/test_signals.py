@@ -1,6 +1,7 @@
 """Each way a command may be held up when SIGINT or SIGTERM arrives."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -79,7 +80,6 @@ def build():
 
 def _runs(process):
     try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
