@@ -24,7 +24,7 @@ MAX_VECTOR_ELEMENTS = 1 << 24
 
 MAX_RANK = 64
 
-MAX_NODES = 10_000
+MAX_NODES = 20_000
 """Of a graph whose shapes are folded; lowering takes time and memory that grow faster than the number of nodes."""
 
 _GROWTH = 16
