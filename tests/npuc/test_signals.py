@@ -1,8 +1,11 @@
 """Each way a command may be held up when SIGINT or SIGTERM arrives."""
 
+import itertools
 import signal
+import time
 from pathlib import Path
 
+import onnx
 import pytest
 
 from tests.npuc.signalled import Running
@@ -83,3 +86,44 @@ def _runs(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """Kernels of choices upon choices: code for them takes the longest."""
+    names = ["x", *(f"v{number}" for number in range(199)), "y"]
+    nodes = "\n".join(f"{after} = Sigmoid({before})" for before, after in itertools.pairwise(names))
+    header = '<ir_version: 10, opset_import: ["": 20]> g (float[1,64] x) => (float[1,64] y)'
+    path = tmp_path_factory.mktemp("chain") / "chain.onnx"
+    onnx.save(onnx.parser.parse_model(f"{header} {{ {nodes} }}"), path)
+    return path
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("moment", "later_s"),
+    [("out/.out.npuc-partial-*", 0.0), ("cache/steps/.building-*/files/.worker-*", 0.2)],
+    ids=["start", "code generation"],
+)
+def test_any_moment_of_a_compile(tmp_path, chain, moment, later_s, number, code):
+    out, cache = tmp_path / "out" / "out", tmp_path / "cache"
+    command = ("compile", chain, "--device", "vivo-x200", "-o", out)
+    running = Running(*command, cache=cache)
+    running.wait_until(lambda: list(tmp_path.glob(moment)))
+    time.sleep(later_s)
+    ended, seconds, written = running.end(number)
+    assert ended == code, written
+    assert seconds < LONGEST_S
+    assert list(out.parent.iterdir()) == []
+    assert list(cache.glob("steps/.building-*")) == []
+
+
+def test_an_interrupted_compile_resumes(tmp_path, chain):
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    command = ("compile", chain, "--device", "vivo-x200", "-o", out)
+    running = Running(*command, cache=cache)
+    running.wait_until(lambda: list(cache.glob("steps/.building-*/files/.worker-*")))
+    assert running.end(signal.SIGTERM)[0] == 143
+    again = Running(*command, cache=cache)
+    assert again.process.wait(timeout=200) == 0
+    assert (out / "manifest.json").exists()
