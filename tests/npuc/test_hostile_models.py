@@ -56,6 +56,11 @@ def reads_a_file():
     return model([call("F", "x", "y")], functions=[body])
 
 
+def without_inputs():
+    graph = helper.make_graph([node("Add", "c", "c", "y")], "g", [], [value("y")], [tensor("c", ONES)])
+    return helper.make_model(graph, opset_imports=OPSETS, ir_version=10)
+
+
 def doubling():
     names = [*(f"F{index}" for index in range(30)), None]
     functions = [
@@ -125,6 +130,7 @@ REFUSED = {
         2,
         lambda: model([node("Add", "x", "b", "a"), node("Relu", "a", "b"), node("Relu", "b", "y")]),
     ),
+    "no inputs": (3, without_inputs),
     "an empty graph": (2, lambda: model([])),
     "an input that nothing makes": (2, lambda: model([node("Add", "x", "absent", "y")])),
     "too few bytes": (2, lambda: model([ADD], [raw(1, ROW, raw_data=b"\0" * 13)])),

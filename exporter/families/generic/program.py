@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from exporter.errors import ExportError
 from exporter.families.generic.random_requests import DRAWN, drawing, edge_requests, random_requests
 from exporter.families.generic.recorded_requests import recorded_requests
 from exporter.families.generic.runner import COMPONENT
@@ -33,8 +34,17 @@ def generic_program(
         original: The model as the user gave it.
         example: Real inputs; they become the first request, and integer inputs are drawn from their range.
         weight_files: Files beside the source that hold its weights.
+
+    Raises:
+        ExportError: It has no inputs.
     """
     inputs, example = component.inputs, example or {}
+    if not inputs:
+        raise ExportError(
+            "the model has no inputs: whatever it answers is a constant",
+            where=str(source),
+            remedy="store what it answers, or export it with its inputs",
+        )
     draw = drawing(component.model.graph, inputs, options.seed, example)
     recorded = () if options.calibration is None else recorded_requests(options.calibration, inputs)
     return Program(
