@@ -13,7 +13,6 @@ from rich.console import Console
 from exporter.errors import DiagnosticError
 from npuc.console import open_console
 from npuc.lazy_group import LazyCommand, LazyGroup
-from npuc.reproducer import write_reproducer
 from npuc.version import npuc_version
 
 INTERNAL_ERROR = 70
@@ -123,6 +122,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except Exception as error:  # the boundary: what is not a DiagnosticError is a fault of npuc
+        from npuc.reproducer import write_reproducer
+
         folder = write_reproducer(arguments, error)
         _print_error(console, f"internal error: {type(error).__name__}: {error}\n  next:     report {folder}")
         return INTERNAL_ERROR
