@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exporter.sources.locate import require_model
 from npuc.cache import Cache
 from npuc.compile_job import CompileJob
 from npuc.errors import UsageError
@@ -83,9 +84,9 @@ def compile_model(
         accept_precision_loss=accept_precision_loss,
     )
     require_replaceable(job.out)
-    from npuc.pipeline import (
-        run_job,  # what the command line gets wrong is said before graph libraries are imported
-    )
+    require_model(job.model)
+    # what the command line gets wrong is said before graph libraries are imported
+    from npuc.pipeline import run_job
 
     return run_job(job)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 from exporter.cache_folder import default_cache
 from npuc.abandoned import is_abandoned, occupied, remove_folders
+from npuc.disk_error import disk_error
 
 STEPS, WORK, BUILDING = "steps", "work", ".building-"
 """Folders of finished entries and of unfinished work, and how the name of an entry starts while it is made."""
@@ -67,9 +69,13 @@ class Cache:
 
         Returns:
             The summary.
+
+        Raises:
+            ResourceError: The cache cannot be written.
+            OSError: `destination` cannot.
         """
         files, summary = self.keep(key, build, on_hit)
-        shutil.copytree(files, destination, dirs_exist_ok=True)
+        _copy_files(files, destination)
         return summary
 
     def keep(
@@ -82,11 +88,20 @@ class Cache:
 
         Returns:
             The entry's own folder, which must not be changed, and the summary.
+
+        Raises:
+            ResourceError: The cache cannot be written.
         """
         entry = self._folder / STEPS / key
         summary = _read_entry(entry)
         if summary is None:
-            summary = self._build(entry, build)
+            try:
+                summary = self._build(entry, build)
+            except OSError as error:
+                if not self._holds(error):
+                    raise
+                remedy = "name a folder on another disk in NPUC_CACHE; `npuc cache prune` removes old entries"
+                raise disk_error(error, "the cache", self._folder, remedy) from error
         elif on_hit is not None:
             on_hit()
         return entry / "files", summary
@@ -112,11 +127,35 @@ class Cache:
             summary = build(building / "files")
             record = {"summary": summary, "sha256": _checksums(building / "files")}
             (building / DONE).write_text(json.dumps(record, sort_keys=True), "utf-8")
-            shutil.rmtree(entry, ignore_errors=True)
-            # another process may have finished the same entry meanwhile: its files are as good
-            with contextlib.suppress(OSError):
-                building.rename(entry)
+            _publish(building, entry)
         return summary
+
+    def _holds(self, error: OSError) -> bool:
+        """Whether a file of the cache failed; failed writes do not say of which file they were."""
+        return error.filename is None or Path(os.fsdecode(error.filename)).is_relative_to(self._folder)
+
+
+def _publish(building: Path, entry: Path) -> None:
+    """Gives a finished entry its name; a whole one of another process stays, which may be reading it."""
+    try:
+        building.rename(entry)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if _read_entry(entry) is None:
+            shutil.rmtree(entry, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process was faster
+                building.rename(entry)
+
+
+def _copy_files(source: Path, destination: Path) -> None:
+    """Copies a folder into another; ends at the first file that fails, where `shutil.copytree` lists them all."""
+    for path in sorted(source.rglob("*")):
+        target = destination / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            shutil.copy2(path, target)
 
 
 def builder(folder: Path) -> int | None:

@@ -15,7 +15,6 @@ from npuc import signals
 from npuc.console import open_console
 from npuc.ending import clean_up
 from npuc.lazy_group import LazyCommand, LazyGroup
-from npuc.reproducer import write_reproducer
 from npuc.version import npuc_version
 
 INTERNAL_ERROR = 70
@@ -117,6 +116,8 @@ def _failed(console: Console, arguments: list[str], error: BaseException) -> int
     if isinstance(error, BrokenPipeError):
         return 128 + signal.SIGPIPE
     # the boundary: what is not a DiagnosticError is a fault of npuc
+    from npuc.reproducer import write_reproducer
+
     folder = write_reproducer(arguments, error)
     _print_error(console, f"internal error: {type(error).__name__}: {error}\n  next:     report {folder}")
     return INTERNAL_ERROR

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from npuc.abandoned import is_abandoned, occupied, remove_folders
 from npuc.artifact_paths import MANIFEST_NAME
-from npuc.errors import ResourceError, UsageError
+from npuc.disk_error import disk_error
+from npuc.errors import UsageError
 from npuc.signals import raise_if_signalled
 
 _MARK = ".npuc-partial-"
@@ -43,7 +44,8 @@ def atomic_folder(destination: Path) -> Iterator[Path]:
             raise_if_signalled()
             _replace(partial, destination)
     except OSError as error:
-        raise _resource_error(error, destination) from error
+        remedy = "name a folder on a disk that you may write to with -o"
+        raise disk_error(error, "the output", destination, remedy) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -80,30 +82,17 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _replace(partial: Path, destination: Path) -> None:
-    if not destination.exists():
-        partial.rename(destination)
-        return
+    """Another process may do the same at the same time: whoever comes last is there in the end, and both are whole."""
     old = destination.parent / f"{partial.name}{_OLD}"
-    destination.rename(old)
-    partial.rename(destination)
+    while True:
+        # there may be none: for the first time, or because another process has just moved it away
+        with contextlib.suppress(FileNotFoundError):
+            destination.rename(old)
+        try:
+            partial.rename(destination)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        remove_folders([old])
     remove_folders([old])
-
-
-def _resource_error(error: OSError, destination: Path) -> ResourceError:
-    if error.errno == errno.ENOSPC:
-        free = shutil.disk_usage(_existing(destination)).free
-        return ResourceError(
-            "the disk is full; nothing was written",
-            where=str(destination),
-            received=f"{free / 1e6:.1f} MB free",
-            remedy="free disk space or name a folder on another disk with -o",
-        )
-    return ResourceError(
-        f"cannot write the output: {error.strerror or error}",
-        where=str(error.filename or destination),
-        remedy="name a folder you may write to with -o",
-    )
-
-
-def _existing(path: Path) -> Path:
-    return path if path.exists() else _existing(path.parent)

@@ -93,7 +93,7 @@ def _write(
         raise ResourceError(
             f"cannot write the weights: {error.strerror}",
             where=str(path),
-            remedy="free disk space or name another output folder with -o",
+            remedy="free disk space, or name folders on another disk with -o and in NPUC_CACHE",
         ) from error
     for component in components.values():
         initializers = component.model.graph.initializers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
-from onnxscript.optimizer import fold_constants_ir
 
 from passes.remark import Remark
 from passes.rewrite import is_op
@@ -35,6 +34,9 @@ class FoldConstants(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Folds until nothing is left to fold."""
+        # lists of passes are also read where none of them runs
+        from onnxscript.optimizer import fold_constants_ir
+
         before = set(model.graph.initializers)
         self._weights = {name for name in before if not name.startswith(f"{self._component}/")}
         folded = fold_constants_ir(

@@ -114,6 +114,7 @@ def load_device(path: Path) -> Device:
     return loaded
 
 
+@functools.cache
 def format_profiles() -> tuple[str, ...]:
     """Returns the names that `formats.cpu` and `formats.npu` may refer to, sorted."""
     entries = _folder().joinpath("formats").iterdir()
@@ -122,6 +123,7 @@ def format_profiles() -> tuple[str, ...]:
     )
 
 
+@functools.cache
 def _folder() -> Traversable:
     return resources.files("targets").joinpath("devices")
 
@@ -178,6 +180,11 @@ def _profile(name: str, key: str, where: str) -> Mapping[str, Any]:
             received=name,
             remedy=f"use one of {', '.join(format_profiles())}, or write the table out",
         )
+    return _read_profile(name)
+
+
+@functools.cache
+def _read_profile(name: str) -> Mapping[str, Any]:
     return tomllib.loads(_folder().joinpath("formats", f"{name}.toml").read_text("utf-8"))
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exporter.errors import SourceError
-from exporter.options import CaptureOptions
-from exporter.program import Program
-from exporter.sources.locate import DEMO, model_path
+from exporter.sources.locate import DEMO, model_path, require_model
+
+if TYPE_CHECKING:
+    from exporter.options import CaptureOptions
+    from exporter.program import Program
 
 __all__ = ["DEMO", "open_source"]
-
-_KINDS = "a model folder with config.json, file.py:function, a .pt2 file, an .onnx file, or demo"
 
 
 def open_source(model: str | Path, options: CaptureOptions | None = None) -> Program:
@@ -29,8 +30,11 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
         SourceError: There is nothing of this name, or it is unreadable or damaged.
         ExportError: The model is not supported.
     """
+    from exporter.options import CaptureOptions  # imports onnx_ir, which looking for a model does not need
+
     options = options or CaptureOptions()
     name = str(model)
+    require_model(name)
     path = model_path(name)
     if options.input_shapes and path.suffix != ".onnx":
         raise SourceError(
@@ -50,8 +54,6 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
 
         program = open_folder(path, options)
         return _named_demo(program) if name == DEMO else program
-    if not path.is_file():
-        raise SourceError("the model does not exist", received=name, remedy=f"name {_KINDS}")
     return _open_file(path, options)
 
 
@@ -71,15 +73,10 @@ def _named_demo(program: Program) -> Program:
 
 
 def _open_file(path: Path, options: CaptureOptions) -> Program:
-    if path.stat().st_size == 0:
-        raise SourceError("the model file is empty", where=str(path), remedy="export or copy it again")
     if path.suffix == ".onnx":
         from exporter.sources.onnx_file import open_onnx
 
         return open_onnx(path, options)
-    if path.suffix == ".pt2":
-        from exporter.sources.exported_program import open_exported_program
+    from exporter.sources.exported_program import open_exported_program
 
-        return open_exported_program(path, options)
-    remedy = f"name its function: {path}:build" if path.suffix == ".py" else f"name {_KINDS}"
-    raise SourceError("the file is not of a kind that npuc reads", received=str(path), remedy=remedy)
+    return open_exported_program(path, options)

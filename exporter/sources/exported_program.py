@@ -30,7 +30,7 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
         SourceError: It is not a .pt2 archive, or reading it might run code.
         ExportError: Its sizes are dynamic, or an operator has no ONNX form.
     """
-    exported = _load(path)
+    exported = load_archive(path)
     example = _example(exported, path)
     specs = tuple(tensor_spec(name, tensor) for name, tensor in example.items())
     what = Capture(COMPONENT, Role.MODEL, guess_modality(specs), specs, ())
@@ -46,7 +46,12 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
     )
 
 
-def _load(path: Path) -> torch.export.ExportedProgram:
+def load_archive(path: Path) -> torch.export.ExportedProgram:
+    """Reads an archive without running anything in it.
+
+    Raises:
+        SourceError: It is damaged, or holds what torch would evaluate.
+    """
     with tempfile.TemporaryDirectory(prefix="npuc-pt2-") as temporary:
         copy = Path(temporary) / "model.pt2"
         copy_archive(path, copy)

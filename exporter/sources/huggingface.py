@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from exporter.errors import ExportError
-from exporter.families import FAMILIES
+from exporter.families.registry import FAMILIES
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Program

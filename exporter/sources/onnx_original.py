@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import ExportError
 from exporter.families.generic.runner import COMPONENT
+from exporter.onnx_executor import plain_session
 from exporter.program import Array, Executor, Feeds, Original, TensorSpec
 from exporter.shorten import shorten
 
@@ -26,8 +27,6 @@ def onnx_original(path: Path, inputs: Sequence[TensorSpec]) -> Original:
 
 
 def _open(path: Path, inputs: Sequence[TensorSpec]) -> Executor:
-    from exporter.onnx_executor import plain_session  # a file that is refused is never run
-
     names = [spec.name for spec in inputs]
     try:
         session = plain_session(path)

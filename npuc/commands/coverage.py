@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from exporter.sources.locate import require_model
 from npuc.commands.options import input_shape_option
 from npuc.console import open_console
 from npuc.input_shapes import parse_input_shapes
@@ -36,7 +37,9 @@ def coverage_command(
     from npuc.api import job_settings
 
     chosen, settings = job_settings(device, recipe, npu, parse_input_shapes(input_shapes))
-    from npuc.cache import Cache  # after what the command line may get wrong
+    require_model(model)
+    # what the command line gets wrong is said before graph libraries are imported
+    from npuc.cache import Cache
     from npuc.coverage import model_coverage
 
     console = open_console(stderr=True)

@@ -27,7 +27,6 @@ def verify_command(artifact: Path, against: str | None) -> int:
     from npuc.compare.fidelity import fidelity_notes, fidelity_rows
     from npuc.tables import agreement_table, answer_table, fidelity_table, subnetwork_table
     from npuc.verify import subnetwork_seconds, verify_binaries
-    from npuc.verify_source import compare_with_source
 
     console = open_console()
     opened = Artifact(artifact)
@@ -46,6 +45,8 @@ def verify_command(artifact: Path, against: str | None) -> int:
     if against is None:
         console.print(fidelity_table(fidelity_rows(opened.manifest, agreements), RECORDED))
     else:
+        from npuc.verify_source import compare_with_source
+
         comparison = compare_with_source(opened, against)
         console.print(fidelity_table(fidelity_rows(opened.manifest, agreements, comparison.sources)))
         for note in fidelity_notes(opened.manifest, comparison.sources):

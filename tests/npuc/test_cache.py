@@ -1,6 +1,12 @@
+import errno
+import os
+import shutil
+
 import pytest
 
 from npuc.cache import Cache, content_key
+from npuc.errors import ResourceError
+from npuc.output_folder import atomic_folder
 
 
 def _build(calls, text="made"):
@@ -51,3 +57,55 @@ def test_key_depends_on_content_and_on_where_parts_end():
     assert content_key("ab", "c") != content_key("a", "bc")
     assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
     assert content_key(b"x") != content_key(b"y")
+
+
+def test_an_entry_that_another_process_finished_meanwhile_stays_for_its_reader(tmp_path):
+    cache, calls = Cache(tmp_path / "cache"), []
+    (tmp_path / "out").mkdir()
+
+    def overtaken(folder):
+        cache.keep("k", _build(calls, "theirs"))
+        return _build(calls, "ours")(folder)
+
+    cache.fetch("k", tmp_path / "out", overtaken)
+    assert (tmp_path / "out" / "sub" / "a.bin").read_text() == "theirs"
+    assert [path.name for path in (tmp_path / "cache" / "steps").iterdir()] == ["k"]
+
+
+def test_a_full_disk_while_files_are_copied_is_one_line(tmp_path, monkeypatch):
+    cache = Cache(tmp_path / "cache")
+    cache.keep("k", _build([]))
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    out = tmp_path / "out"
+    with pytest.raises(ResourceError) as caught, atomic_folder(out) as folder:
+        cache.fetch("k", folder, _build([]))
+    assert caught.value.what == "the disk is full; nothing was written"
+    assert caught.value.where == str(out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch, number):
+    cache = Cache(tmp_path / "cache")
+
+    def refused(*_arguments, **_options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("npuc.cache.tempfile.mkdtemp", refused)
+    with pytest.raises(ResourceError, match=r"the disk is full|cannot write the cache: Read-only") as caught:
+        cache.keep("k", _build([]))
+    assert caught.value.exit_code == 4
+    assert caught.value.where == str(tmp_path / "cache")
+    assert "NPUC_CACHE" in caught.value.remedy
+
+
+def test_a_file_outside_the_cache_is_not_the_caches_fault(tmp_path):
+    def build(_folder):
+        return (tmp_path / "none").read_text()
+
+    with pytest.raises(FileNotFoundError):
+        Cache(tmp_path / "cache").keep("k", build)

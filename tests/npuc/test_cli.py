@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from npuc import cli
 from npuc.commands import doctor as doctor_module
 from npuc.doctor import Check
@@ -94,3 +96,23 @@ def test_not_an_artifact(npuc, tmp_path):
         result = npuc(command, tmp_path)
         assert result.code == 1
         assert "not an artifact" in result.err
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect", "run"])
+def test_an_artifact_of_another_version_is_refused(npuc, manifest, tmp_path, command):
+    values = json.loads(manifest.model_dump_json()) | {"schema_version": 1, "npuc_version": "0.0.1"}
+    (tmp_path / "manifest.json").write_text(json.dumps(values))
+    result = npuc(command, tmp_path)
+    assert result.code == 1
+    assert result.err.startswith("error: ")
+    assert "0.0.1" in result.err
+
+
+def test_a_cache_that_is_no_folder_is_named(npuc, tmp_path, monkeypatch):
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("NPUC_CACHE", str(tmp_path / "cache"))
+    result = npuc("compile", "demo", "--device", "vivo-x200", "-o", tmp_path / "out")
+    assert result.code == 4
+    assert "cannot write the cache" in result.err
+    assert "NPUC_CACHE" in result.err
+    assert not (tmp_path / "out").exists()

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from exporter.sources.value_sizes import MAX_NODES
 from tests.exporter.sources.pt2_files import edit_graph, save_small
 
 ROW = [1, 4]
@@ -56,6 +57,11 @@ def reads_a_file():
     return model([call("F", "x", "y")], functions=[body])
 
 
+def without_inputs():
+    graph = helper.make_graph([node("Add", "c", "c", "y")], "g", [], [value("y")], [tensor("c", ONES)])
+    return helper.make_model(graph, opset_imports=OPSETS, ir_version=10)
+
+
 def doubling():
     names = [*(f"F{index}" for index in range(30)), None]
     functions = [
@@ -86,7 +92,7 @@ def raw(kind, dims, **content):
 
 
 def chain():
-    names = ["x", *(f"v{index}" for index in range(10_000)), "y"]
+    names = ["x", *(f"v{index}" for index in range(MAX_NODES)), "y"]
     return model([node("Relu", *pair) for pair in itertools.pairwise(names)])
 
 
@@ -125,6 +131,7 @@ REFUSED = {
         2,
         lambda: model([node("Add", "x", "b", "a"), node("Relu", "a", "b"), node("Relu", "b", "y")]),
     ),
+    "no inputs": (3, without_inputs),
     "an empty graph": (2, lambda: model([])),
     "an input that nothing makes": (2, lambda: model([node("Add", "x", "absent", "y")])),
     "too few bytes": (2, lambda: model([ADD], [raw(1, ROW, raw_data=b"\0" * 13)])),

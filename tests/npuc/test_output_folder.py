@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +107,41 @@ def test_folders_of_other_programs_stay(tmp_path):
         (tmp_path / name).mkdir()
     with atomic_folder(tmp_path / "new"):
         assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_an_artifact_that_another_process_finished_meanwhile_is_replaced(tmp_path):
+    out = tmp_path / "out"
+    with atomic_folder(out) as folder:
+        (folder / "manifest.json").write_text("ours")
+        out.mkdir()
+        (out / "manifest.json").write_text("theirs")
+    assert (out / "manifest.json").read_text() == "ours"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_artifact_that_appears_between_two_renames_is_replaced(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    rename, seen = Path.rename, []
+
+    def raced(path, target):
+        if target == out and not seen:
+            seen.append(path)
+            out.mkdir()
+            (out / "manifest.json").write_text("theirs")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", raced)
+    with atomic_folder(out) as folder:
+        (folder / "manifest.json").write_text("ours")
+    assert seen
+    assert (out / "manifest.json").read_text() == "ours"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_failed_copy_names_what_was_written(tmp_path):
+    with (
+        pytest.raises(ResourceError, match="cannot write the output") as caught,
+        atomic_folder(tmp_path / "out"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "source", None, "target")
+    assert caught.value.where == "target"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from exporter.errors import ExportError
 from exporter.families.generic.random_requests import DRAWN, drawing, edge_requests, random_requests
-from exporter.families.generic.recorded_requests import recorded_requests
+from exporter.families.generic.recorded_requests import CONSTANT, hold_one_number, recorded_requests
 from exporter.families.generic.runner import COMPONENT
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
@@ -33,8 +34,17 @@ def generic_program(
         original: The model as the user gave it.
         example: Real inputs; they become the first request, and integer inputs are drawn from their range.
         weight_files: Files beside the source that hold its weights.
+
+    Raises:
+        ExportError: It has no inputs.
     """
     inputs, example = component.inputs, example or {}
+    if not inputs:
+        raise ExportError(
+            "the model has no inputs: whatever it answers is a constant",
+            where=str(source),
+            remedy="store what it answers, or export it with its inputs",
+        )
     draw = drawing(component.model.graph, inputs, options.seed, example)
     recorded = () if options.calibration is None else recorded_requests(options.calibration, inputs)
     return Program(
@@ -50,7 +60,7 @@ def generic_program(
         },
         original=original,
         edges=() if recorded else edge_requests(draw),
-        drawn="" if recorded else DRAWN,
+        drawn=(CONSTANT if hold_one_number(recorded) else "") if recorded else DRAWN,
     )
 
 

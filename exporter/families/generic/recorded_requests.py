@@ -13,6 +13,9 @@ from exporter.errors import SourceError
 from exporter.options import MAX_REQUESTS
 from exporter.program import Array, Request, TensorSpec
 
+CONSTANT = "recorded inputs that hold one number each"
+"""What requests are of which `hold_one_number` is true, in words."""
+
 _HEADER_BYTES = 1 << 16
 _FORM = (
     "hold one array for each input, of the input's shape or with one more axis in front for several requests"
@@ -55,6 +58,17 @@ def recorded_requests(path: Path, inputs: Sequence[TensorSpec]) -> tuple[Request
     return tuple(requests)
 
 
+def hold_one_number(requests: Sequence[Request]) -> bool:
+    """Tells whether every float input of all requests holds one and the same number, as zeros that stand for data."""
+    floats = (
+        [name for name, array in requests[0].tensors.items() if array.dtype.kind == "f"] if requests else []
+    )
+    values = [np.concatenate([request.tensors[name].reshape(-1) for request in requests]) for name in floats]
+    return any(array.size > 1 for array in values) and all(
+        bool((array == array[0]).all()) for array in values
+    )
+
+
 def _requests(file: Path, inputs: Sequence[TensorSpec]) -> list[Request]:
     stacked = {spec.name: _stacked(array, spec, file) for spec, array in _arrays(file, inputs)}
     counts = {name: len(array) for name, array in stacked.items()}
@@ -92,7 +106,9 @@ def _arrays(file: Path, inputs: Sequence[TensorSpec]) -> list[tuple[TensorSpec, 
                 )
         with np.load(file, allow_pickle=False) as values:
             return [(spec, values[spec.name]) for spec in inputs]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except SourceError:
+        raise
+    except Exception as error:  # the headers are Python: numpy raises what a tokenizer and an evaluator may
         raise SourceError(
             "calibration inputs cannot be read", where=str(file), received=str(error)[:200], remedy=_FORM
         ) from error
