@@ -25,7 +25,7 @@ MAX_VECTOR_ELEMENTS = 1 << 24
 MAX_RANK = 64
 
 MAX_NODES = 20_000
-"""Of a graph whose shapes are folded; lowering takes time and memory that grow faster than the number of nodes."""
+"""Of a graph whose shapes are folded; a chain of so many was compiled and executed."""
 
 _GROWTH = 16
 """A constant so many times larger than what it is made from is not a weight that was unpacked."""
