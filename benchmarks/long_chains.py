@@ -75,7 +75,11 @@ def main(lengths: tuple[int, ...], kind: str, device: str) -> None:
             folder, reporter = Path(name), StageTimes()
             write_chain(_KINDS[kind], length, folder / "chain.onnx")
             os.environ["NPUC_CACHE"] = str(folder / "cache")
-            compile_model(str(folder / "chain.onnx"), device=device, out=folder / "out", reporter=reporter)
+            model = str(folder / "chain.onnx")
+            # thousands of roundings to FP8 in a row leave nothing of the signal
+            compile_model(
+                model, device=device, out=folder / "out", reporter=reporter, accept_precision_loss=True
+            )
             times.append(reporter.seconds | {"all": sum(reporter.seconds.values())})
     click.echo(f"{'seconds':<12}" + "".join(f"{length:>9}" for length in lengths) + f"{'exponent':>10}")
     for stage in times[-1]:
