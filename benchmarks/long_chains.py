@@ -63,6 +63,11 @@ def write_chain(operators: tuple[str, ...], length: int, path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
 
 
+def _exponent(seconds: list[float], lengths: tuple[int, ...]) -> float:
+    first, last = (max(value, 1e-3) for value in (seconds[0], seconds[-1]))
+    return math.log(last / first) / math.log(lengths[-1] / lengths[0])
+
+
 @click.command()
 @click.argument("lengths", type=int, nargs=-1, required=True)
 @click.option("--kind", type=click.Choice(tuple(_KINDS)), default="elementwise", show_default=True)
@@ -84,8 +89,7 @@ def main(lengths: tuple[int, ...], kind: str, device: str) -> None:
     click.echo(f"{'seconds':<12}" + "".join(f"{length:>9}" for length in lengths) + f"{'exponent':>10}")
     for stage in times[-1]:
         row = [entry.get(stage, 0.0) for entry in times]
-        growth = math.log(max(row[-1], 1e-3) / max(row[0], 1e-3)) / math.log(lengths[-1] / lengths[0])
-        shown = f"{growth:10.2f}" if len(lengths) > 1 else ""
+        shown = f"{_exponent(row, lengths):10.2f}" if len(lengths) > 1 else ""
         click.echo(f"{stage:<12}" + "".join(f"{seconds:9.1f}" for seconds in row) + shown)
 
 
