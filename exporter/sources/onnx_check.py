@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-import onnx_ir as ir
 from onnx import shape_inference
 
 from exporter.errors import DiagnosticError, ExportError, SourceError
@@ -14,18 +13,22 @@ from exporter.sources.external_data import external_files, tensor_bytes
 from exporter.sources.function_calls import check_functions
 from exporter.sources.onnx_skeleton import without_weights
 from exporter.sources.onnx_tensors import PlacedTensor, node_lists, placed_tensors
+from exporter.sources.sized_graph import SizedGraph, sized_proto
 from exporter.sources.value_sizes import MAX_RANK, check_value_sizes
 
 _NOT_INFERRED = frozenset({"MeanVarianceNormalization"})
 """Operators whose definition by other ones is of a newer opset than theirs, at which onnx's own inference fails."""
 
 
-def check_onnx(proto: onnx.ModelProto, path: Path) -> None:
+def check_onnx(proto: onnx.ModelProto, path: Path) -> SizedGraph:
     """Checks a model by onnx's own checker and shape inference, and the sizes of all its values.
 
     Args:
         proto: As parsed, without external data.
         path: Of the file, for errors.
+
+    Returns:
+        Types and shapes of its values, as far as they follow from the file.
 
     Raises:
         SourceError: The file is damaged, or the graph is not a valid one.
@@ -42,7 +45,7 @@ def check_onnx(proto: onnx.ModelProto, path: Path) -> None:
                 "an initializer is sparse", str(path), "sparse_initializer", "store it as a dense one"
             )
         _check_boundary(proto.graph, path)
-        _check_graph(proto, path)
+        return _check_graph(proto, path)
     except DiagnosticError:
         raise
     except Exception as error:  # the checker, the inference and protobuf have exception classes of their own
@@ -69,7 +72,7 @@ def _check_names(proto: onnx.ModelProto, path: Path) -> None:
             raise SourceError("a name is not UTF-8 text", where=f"{path}: {where}", received=repr(name)[:80])
 
 
-def _check_graph(proto: onnx.ModelProto, path: Path) -> None:
+def _check_graph(proto: onnx.ModelProto, path: Path) -> SizedGraph:
     known = _has_known_operators(proto)
     skeleton = without_weights(proto)
     strict = known and not _holds(proto, _NOT_INFERRED)
@@ -79,7 +82,9 @@ def _check_graph(proto: onnx.ModelProto, path: Path) -> None:
         value.type.tensor_type.shape.SetInParent()  # the checker wants one, also where a user may choose it
     if known:  # others are named, in npuc's own words, where operators are checked
         onnx.checker.check_model(inferred)
-    check_value_sizes(ir.from_proto(inferred).graph, path)
+    graph = sized_proto(inferred.graph)
+    check_value_sizes(graph, path)
+    return graph
 
 
 def _check_tensor(placed: PlacedTensor, path: Path) -> None:

@@ -24,6 +24,7 @@ from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
 from exporter.sources.onnx_check import check_onnx
 from exporter.sources.onnx_original import onnx_original
 from exporter.sources.opset import to_opset
+from exporter.sources.sized_ir import sized_ir
 from exporter.sources.value_sizes import check_node_count, check_value_sizes
 
 MAX_PROTO_BYTES = (1 << 31) - 1
@@ -51,16 +52,16 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     _drop_initializer_inputs(model.graph)
     fix_input_shapes(model.graph, options.input_shapes, path)
     infer_static_shapes(model)
-    check_value_sizes(model.graph, path)
+    check_value_sizes(sized_ir(model.graph), path)
     _check_operators(model, path)
     model = to_opset(model, path)
     unknown = None
     while unknown != (unknown := infer_static_shapes(model)):
-        check_value_sizes(model.graph, path)
+        check_value_sizes(sized_ir(model.graph), path)
         with _foreign_errors("the graph cannot be simplified", path):
             simplify(model)  # folds what is computed from shapes, from which more shapes follow
-    check_value_sizes(model.graph, path)
-    check_node_count(model.graph, path)
+    check_value_sizes(sized_ir(model.graph), path)
+    check_node_count(len(model.graph), path)
     _check_control_flow(model.graph, path)
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)
