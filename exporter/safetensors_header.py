@@ -18,12 +18,10 @@ from typing import Any
 from exporter.errors import SourceError
 from exporter.regular_file import open_regular
 from exporter.strict_json import parse_json
+from exporter.tensor_limits import MAX_RANK
 
 MAX_HEADER_BYTES = 100_000_000
 """The limit that the safetensors format itself sets."""
-
-MAX_RANK = 64
-"""Axes of one tensor."""
 
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,

@@ -14,7 +14,8 @@ from exporter.sources.function_calls import check_functions
 from exporter.sources.onnx_skeleton import without_weights
 from exporter.sources.onnx_tensors import PlacedTensor, node_lists, placed_tensors
 from exporter.sources.sized_graph import SizedGraph, sized_proto
-from exporter.sources.value_sizes import MAX_RANK, check_value_sizes
+from exporter.sources.value_sizes import check_value_sizes
+from exporter.tensor_limits import MAX_RANK
 
 _NOT_INFERRED = frozenset({"MeanVarianceNormalization"})
 """Operators whose definition by other ones is of a newer opset than theirs, at which onnx's own inference fails."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exporter.errors import ExportError
 from exporter.sources.sized_graph import ELEMENT_BITS, SizedGraph, SizedValue
+from exporter.tensor_limits import MAX_RANK
 
 MAX_VALUE_BYTES = 2 << 30
 """Of one input, output or value between."""
@@ -20,8 +21,6 @@ MAX_GROWN_BYTES = 1 << 30
 
 MAX_VECTOR_ELEMENTS = 1 << 24
 """Of all integer vectors together: shape inference follows their elements one by one."""
-
-MAX_RANK = 64
 
 MAX_NODES = 10_000
 """Of a graph whose shapes are folded; lowering takes time and memory that grow faster than the number of nodes."""

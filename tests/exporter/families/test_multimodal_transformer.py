@@ -208,7 +208,7 @@ def test_a_config_that_does_not_fit_the_weights_is_refused(folder):
 
 def test_a_damaged_tokenizer_is_refused(folder):
     (folder / "tokenizer.json").write_text("{")
-    with pytest.raises(SourceError, match="tokenizer cannot be read"):
+    with pytest.raises(SourceError, match=r"tokenizer\.json cannot be read"):
         capture(folder)
 
 
