@@ -45,7 +45,8 @@ def read_regular(path: Path, limit: int) -> bytes:
     """
     with open_regular(path) as stream:
         try:
-            data = stream.read(limit + 1)
+            # the buffer for what is asked for is allocated, whatever there is
+            data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
         except OSError as error:
             raise _unreadable(path, error) from error
     if len(data) > limit:

@@ -1,4 +1,4 @@
-"""JSON of strangers, without what the standard leaves to a parser: NaN, numbers beyond 64 bits, text that is none."""
+"""JSON of strangers, without what the standard leaves to a parser: NaN, numbers without bound, text that is none."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import re
 from typing import Any, NoReturn
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_MAX_DIGITS = 19  # of a 64-bit integer
+_MAX_DIGITS = 38  # any float holds it; transformers writes 10^30 for "without limit"
 
 
 def parse_json(data: bytes) -> Any:
     """Parses a document.
 
     Raises:
-        ValueError: It is not JSON, is nested too deeply, or holds a number that is not finite or beyond 64 bits, two
+        ValueError: It is not JSON, is nested too deeply, or holds a number that is not finite or of more than 38 digits, two
             entries of one name, or half of a surrogate pair, which is no text.
     """
     try:
@@ -46,8 +46,8 @@ def _parse_float(text: str) -> float:
 
 
 def _parse_int(text: str) -> int:
-    if len(text) > _MAX_DIGITS + 1 or not -(2**63) <= int(text) < 2**63:
-        raise ValueError(f"the number {text[:40]} does not fit 64 bits")
+    if len(text.removeprefix("-")) > _MAX_DIGITS:
+        raise ValueError(f"the number {text[:40]}… is too large")
     return int(text)
 
 

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from exporter.families import FAMILIES
 from exporter.families.kv_cache import CACHE_PREFIX
+from exporter.families.registry import FAMILIES
 from exporter.program import Answer, Executor, Request, Runner
 from npuc.cache import file_sha256
 from npuc.compare.graph_precision import casting_executor

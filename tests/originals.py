@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.families import FAMILIES
+from exporter.families.registry import FAMILIES
 from exporter.program import Array, Executor, Feeds, Program, Request
 
 

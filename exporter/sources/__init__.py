@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exporter.errors import SourceError
-from exporter.options import CaptureOptions
-from exporter.program import Program
 from exporter.sources.locate import DEMO, model_path
+
+if TYPE_CHECKING:
+    from exporter.options import CaptureOptions
+    from exporter.program import Program
 
 __all__ = ["DEMO", "open_source"]
 
@@ -29,6 +32,10 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
         SourceError: There is nothing of this name, or it is unreadable or damaged.
         ExportError: The model is not supported.
     """
+    from exporter.options import (
+        CaptureOptions,  # imports onnx_ir, which looking a model through does not need
+    )
+
     options = options or CaptureOptions()
     name = str(model)
     path = model_path(name)

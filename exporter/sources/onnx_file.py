@@ -12,23 +12,20 @@ import onnx_ir as ir
 from onnx_ir.external_data import set_base_dir
 from onnx_ir.passes.common import InlinePass
 
-from exporter.errors import DiagnosticError, ExportError, SourceError
+from exporter.errors import DiagnosticError, ExportError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
 from exporter.shorten import shorten
 from exporter.simplify import simplify
-from exporter.sources.external_data import external_files
+from exporter.sources.examine import examine_source, require_same
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
-from exporter.sources.onnx_check import check_onnx
 from exporter.sources.onnx_original import onnx_original
+from exporter.sources.onnx_parse import parse_onnx
 from exporter.sources.opset import to_opset
 from exporter.sources.sized_ir import sized_ir
 from exporter.sources.value_sizes import check_node_count, check_value_sizes
-
-MAX_PROTO_BYTES = (1 << 31) - 1
-"""Protocol buffers cannot be larger; bigger models keep their weights in external files."""
 
 _GRAPHS = {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}
 
@@ -43,8 +40,9 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
         SourceError: The file is damaged, or its external data are missing or outside its folder.
         ExportError: Dynamic shapes, unknown operators, or no way to opset 23.
     """
-    proto = _parse(path)
-    check_onnx(proto, path)
+    examined = examine_source(str(path))
+    proto = parse_onnx(path)
+    require_same(path)
     with _foreign_errors("the graph cannot be read", path):
         model = ir.from_proto(proto)
         set_base_dir(model.graph, path.parent)
@@ -70,19 +68,8 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     tag_modalities(model.graph, (), modality)
     component = Component(COMPONENT, Role.MODEL, modality, model)
     original = onnx_original(path, component.inputs)
-    weights = [str(file.relative_to(path.parent)) for file in external_files(proto, path)]
+    weights = () if examined is None else examined.files
     return generic_program(component, path, options, original, weight_files=weights)
-
-
-def _parse(path: Path) -> onnx.ModelProto:
-    if path.stat().st_size > MAX_PROTO_BYTES:
-        raise SourceError(
-            "the .onnx file is larger than 2 GiB", where=str(path), remedy="save its weights externally"
-        )
-    try:
-        return onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf has an exception class of its own for damaged files
-        raise SourceError("the .onnx file is damaged", where=str(path), received=shorten(error)) from error
 
 
 def _drop_initializer_inputs(graph: ir.Graph) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from exporter.families import FAMILIES
+from exporter.families.registry import FAMILIES
 from exporter.program import Executor, Feeds, Program, Request, Runner
 from npuc.samples import Recorder
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.families import FAMILIES
+from exporter.families.registry import FAMILIES
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Program
 from exporter.sources import DEMO, open_source

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from exporter.families import FAMILIES
+from exporter.families.registry import FAMILIES
 from exporter.model_folder import ModelFolder
 from exporter.onnx_executor import OnnxExecutor
 from exporter.sources.locate import demo_folder

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper
 
 from exporter.errors import ExportError, RequestError, SourceError
-from exporter.families import FAMILIES
+from exporter.families.registry import FAMILIES
 from exporter.onnx_executor import OnnxExecutor
 from exporter.options import CaptureOptions
 from exporter.program import Modality, Request

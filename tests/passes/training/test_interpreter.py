@@ -50,7 +50,7 @@ def test_rounded_outputs_equal_the_reference_to_a_few_roundings(programs, feeds_
 
 
 def test_the_fp8_program_answers_as_its_reference(programs):
-    from exporter.families import FAMILIES
+    from exporter.families.registry import FAMILIES
 
     program = programs["demo", "fp8"]
     signatures = {name: component.inputs for name, component in program.components.items()}

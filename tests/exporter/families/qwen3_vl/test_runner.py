@@ -9,7 +9,7 @@ from exporter.program import Request
 def test_the_runner_needs_no_torch():
     code = (
         "import sys\n"
-        "from exporter.families import FAMILIES\n"
+        "from exporter.families.registry import FAMILIES\n"
         "assert callable(FAMILIES['qwen3_vl'].runner)\n"
         "assert 'torch' not in sys.modules"
     )
