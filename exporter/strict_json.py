@@ -16,8 +16,8 @@ def parse_json(data: bytes) -> Any:
     """Parses a document.
 
     Raises:
-        ValueError: It is not JSON, is nested too deeply, or holds a number that is not finite or of more than 38 digits, two
-            entries of one name, or half of a surrogate pair, which is no text.
+        ValueError: It is not JSON, is nested too deeply, or holds a number that is not finite or has more than 38
+            digits, two entries of one name, or half of a surrogate pair, which is no text.
     """
     try:
         value = json.loads(
