@@ -66,6 +66,11 @@ def encode(text: bytes, special: bool) -> list[int]:
     return ids
 
 
+def highest_id(_content: bytes) -> int:
+    """The highest id that the tokenizer gives to any token; -1 for an empty vocabulary."""
+    return max(_loaded[0].get_vocab(with_added_tokens=True).values(), default=-1)
+
+
 def decode(_content: bytes, ids: Sequence[int]) -> bytes:
     """Text of token ids, without special tokens; UTF-8."""
     text: str = _loaded[0].decode(list(ids), skip_special_tokens=True)

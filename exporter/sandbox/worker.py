@@ -6,6 +6,7 @@ outlive the thread that started it).
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import sys
@@ -25,6 +26,9 @@ def main() -> None:
     leave_network()
     renounce_rights(parent)
     apply_limits(limits)
+    gc.set_threshold(
+        1_000_000
+    )  # to look for cycles among millions of parsed lists takes longer than parsing them
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     while True:
         try:

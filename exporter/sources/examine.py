@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.errors import SourceError
+from exporter.model_folder import MAX_JSON_BYTES
 from exporter.provenance import FOLDER_FILES
 from exporter.regular_file import Identity, identity
 from exporter.sandbox.limits import Limits
@@ -17,11 +18,13 @@ from exporter.sandbox.process import call_once
 from exporter.sources.locate import model_path
 
 _CALLS = "exporter.sources"
-_BASE_MEMORY, _BASE_SECONDS = 1 << 30, 60
+_BASE_MEMORY, _BASE_SECONDS = 1 << 30, 10
 _GROWTH = 4
-"""Memory, in sizes of a file that is parsed as a whole: its bytes, what they are parsed to, and a copy of that."""
-_BYTES_A_SECOND = 16 << 20
-"""Of a file that is parsed as a whole; slow, so that large honest files pass."""
+"""Memory, in sizes of an .onnx or .pt2 file: its bytes, what they are parsed to, and a copy of that."""
+_FOLDER_GROWTH = 32
+"""The same for the JSON files of a folder: a number of one byte takes 32 as a Python object."""
+_BYTES_A_SECOND = 8 << 20
+"""That are parsed; slow, so that large honest files pass."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +62,21 @@ def examine_source(model: str) -> Examined | None:
     """
     path = model_path(model)
     if path.is_dir():
-        return _examine(path, "examined_folder:examine_folder", Limits(_BASE_MEMORY, _BASE_SECONDS))
+        return _examine(path, "examined_folder:examine_folder", _folder_limits(path))
     if path.suffix in (".onnx", ".pt2") and path.is_file():
         size = path.stat().st_size
-        limits = Limits(_BASE_MEMORY + _GROWTH * size, _BASE_SECONDS + size // _BYTES_A_SECOND, 600.0)
+        limits = _limits(size, _GROWTH)
         return _examine(path, f"examined_file:examine_{path.suffix[1:]}", limits)
     return None
+
+
+def _folder_limits(path: Path) -> Limits:
+    sizes = [(path / name).stat().st_size for name in FOLDER_FILES if (path / name).is_file()]
+    return _limits(sum(min(size, MAX_JSON_BYTES) for size in sizes), _FOLDER_GROWTH)
+
+
+def _limits(size: int, growth: int) -> Limits:
+    return Limits(_BASE_MEMORY + growth * size, _BASE_SECONDS + size // _BYTES_A_SECOND, 600.0)
 
 
 def require_same(path: Path) -> None:

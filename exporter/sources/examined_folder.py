@@ -29,7 +29,7 @@ def examine_folder(_content: bytes, path: str) -> dict[str, int]:
     if not isinstance(family, str) or family not in _FAMILIES:
         raise unsupported_family(folder, sorted(_FAMILIES))
     for name in FOLDER_FILES:
-        if folder.has(name) and name.endswith("config.json"):
+        if name != "config.json" and name.endswith("config.json") and folder.has(name):
             folder.read_json(name)
     checkpoint = read_checkpoint(folder)
     importlib.import_module(_FAMILIES[family]).examine(folder, checkpoint)

@@ -46,9 +46,7 @@ def _add_inputs(graph: onnx.GraphProto, tensors: Iterable[onnx.TensorProto]) -> 
     for tensor in tensors:
         if tensor.name not in present:  # two branches may each have one of a name
             present.add(tensor.name)
-            graph.input.append(
-                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            )
+            graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
 
 
 def _lift_nested(skeleton: onnx.ModelProto) -> None:

@@ -89,7 +89,10 @@ def compile_command(
     MODEL is `demo` (the bundled trained model), a Hugging Face folder, `file.py:function` (returns a torch module and
     example inputs), a `.pt2` file or an `.onnx` file.
     """
-    from npuc.api import compile_model  # imports torch and TVM; `npuc --help` should not
+    from exporter.sources.examine import examine_source
+
+    examine_source(model)  # a file that is refused need not wait for torch and TVM
+    from npuc.api import compile_model  # imports them; `npuc --help` should not
     from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
 
     console = open_console(stderr=True)

@@ -33,7 +33,10 @@ def coverage_command(
 
     Nothing is compiled, and no vendor tool is needed. Exit code 3 where a node runs nowhere.
     """
-    from npuc.api import job_settings  # imports torch and TVM; `npuc --help` should not
+    from exporter.sources.examine import examine_source
+
+    examine_source(model)  # a file that is refused need not wait for torch and TVM
+    from npuc.api import job_settings  # imports them; `npuc --help` should not
     from npuc.cache import Cache
     from npuc.coverage import model_coverage
     from npuc.coverage_table import coverage_json, coverage_table

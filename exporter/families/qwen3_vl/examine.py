@@ -37,11 +37,12 @@ def _try_text(folder: ModelFolder, config: Qwen3VLConfig) -> None:
     prompt = template_calls.render(template.encode("utf-8", "replace"), [message])
     tokenizer_calls.load(read_tokenizer(folder))
     ids = tokenizer_calls.encode(prompt, special=False)
-    if not ids or max(ids) >= config.text.vocab_size:
+    highest = tokenizer_calls.highest_id(b"")
+    if not ids or highest >= config.text.vocab_size:
         raise SourceError(
             "the tokenizer does not belong to the model",
             where=str(folder.path / "tokenizer.json"),
-            received=f"token {max(ids, default=None)}, config.json has {config.text.vocab_size} tokens",
+            received=f"token {highest}, config.json has {config.text.vocab_size} tokens",
             remedy="download the folder again",
         )
     tokenizer_calls.decode(b"", ids)
