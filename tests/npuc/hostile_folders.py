@@ -8,12 +8,6 @@ import struct
 from pathlib import Path
 
 WEIGHTS = "model.safetensors"
-BACKTRACKING = {
-    "type": "Split",
-    "pattern": {"Regex": "(a|aa|a?a)+$"},
-    "behavior": "Isolated",
-    "invert": False,
-}
 
 
 def config(path, value, file="config.json"):
@@ -137,9 +131,10 @@ def linked(target):
 
 
 FILES = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json", WEIGHTS)
+OTHER_FILES = ("chat_template.jinja", "tokenizer_config.json")
 
 FOLDERS = {
-    **{f"a pipe as {file}": instead(file, os.mkfifo) for file in (*FILES, "chat_template.jinja", "tokenizer_config.json")},
+    **{f"a pipe as {file}": instead(file, os.mkfifo) for file in (*FILES, *OTHER_FILES)},
     **{f"a folder as {file}": instead(file, Path.mkdir) for file in FILES},
     **{f"a device as {file}": instead(file, linked("/dev/zero")) for file in ("config.json", WEIGHTS)},
     "a link out of the folder": instead("tokenizer.json", linked("/etc/passwd")),

@@ -1,24 +1,24 @@
 """Model folders from strangers end in one clear message: no traceback, no hang, no crash, nothing written."""
 
-import os
-import resource
 import shutil
 import time
 
 import pytest
 
+from exporter.sources import examine
 from tests.npuc.hostile_folders import FOLDERS
 
-SECONDS = 60
-"""The child process has 10 s of processor time, which may take longer; most are refused in one."""
+SECONDS = 30
+"""Most are refused in one; a loop has 3 s of processor time here, which takes longer where others use the processor."""
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
-def test_a_folder_is_refused_with_one_message(npuc, tiny_qwen_folder, tmp_path, kind):
+def test_a_folder_is_refused_with_one_message(npuc, tiny_qwen_folder, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(examine, "_BASE_SECONDS", 3)
     folder, out = tmp_path / "model", tmp_path / "out"
     shutil.copytree(tiny_qwen_folder, folder)
     FOLDERS[kind](folder)
-    files = sorted(os.listdir(folder))
+    files = sorted(folder.iterdir())
     start = time.monotonic()
     result = npuc("compile", folder, "--device", "galaxy-s25", "--npu", "cpu", "-o", out)
     assert time.monotonic() - start < SECONDS
@@ -26,8 +26,4 @@ def test_a_folder_is_refused_with_one_message(npuc, tiny_qwen_folder, tmp_path, 
     assert result.err.startswith("error: ") and "Traceback" not in result.err and "\x1b" not in result.err
     assert [line for line in result.err.splitlines() if not line.startswith(("error:", "  "))] == []
     assert len(result.err) < 2000
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model"] and sorted(os.listdir(folder)) == files
-
-
-def test_no_child_took_more_memory_than_it_may():
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3 << 20, "kilobytes"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"] and sorted(folder.iterdir()) == files
