@@ -197,7 +197,7 @@ class Program:
         provenance: JSON-able facts on the source: path name, sha256 of each file, versions.
         original: The model as the user gave it, to compare with; only while the source is open.
         edges: Requests beyond the usual, to compare on but not to calibrate with.
-        drawn: What the requests are, in words, where they are random numbers.
+        drawn: What the requests are, in words, where they are no real inputs: random numbers, or one number everywhere.
     """
 
     family: str

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from exporter.program import Array, Executor, Feeds
 from npuc.manifest import Agreement
 from npuc.recipe import Gates
-from targets.agreement import decibels, energies, relative_error
+from targets.agreement import Energy, energies, relative_error
+from targets.quantities import NO_JOINTS, Joints
 
 FP8_FORMATS = frozenset({"e4m3", "e5m2"})
 
@@ -112,35 +113,43 @@ def npu_bound(scheme: str, gates: Gates, layers: int = 1) -> Bound:
     return Bound(min_sqnr=round(limit - 10 * math.log10(max(1, layers)), 1))
 
 
-def compare(
-    reference: Executor,
-    candidate: Executor,
-    feeds: Sequence[Feeds],
-    bound: Bound,
-    exact: Executor | None = None,
-) -> Agreement:
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What a binary is compared with.
+
+    Attributes:
+        run: The ONNX graph.
+        exact: Returns what the binary has to equal bit by bit; None where there is no such thing.
+        joints: Outputs that are joined of several tensors.
+    """
+
+    run: Executor
+    exact: Executor | None = None
+    joints: Mapping[str, Joints] = dataclasses.field(default_factory=dict)
+
+
+def compare(reference: Reference, candidate: Executor, feeds: Sequence[Feeds], bound: Bound) -> Agreement:
     """Runs both on every sample and measures the difference of each output; the worst one counts.
 
     Args:
-        reference: The ONNX graph.
+        reference: What the binary was made from.
         candidate: The binary in emulation.
         feeds: Samples, at least one.
         bound: What must hold.
-        exact: The exact reference, where the bound asks for its bits.
     """
-    largest = 0.0
-    sums: dict[tuple[str, int], tuple[float, float]] = {}
+    largest, exact = 0.0, reference.exact
+    sums: dict[tuple[str, int], Energy] = {}
     equal = exact is not None or not bound.exact
     for feed in feeds:
-        expected, actual = reference(feed), candidate(feed)
+        expected, actual = reference.run(feed), candidate(feed)
         if bound.exact and exact is not None:
             equal = equal and _same_bits(exact(feed), actual)
         for name, value in expected.items():
-            largest = max(largest, relative_error(value, _same_rounding(value, actual[name])))
-            for part, (energy, difference) in enumerate(energies(value, actual[name])):
-                signal, noise = sums.get((name, part), (0.0, 0.0))
-                sums[name, part] = signal + energy, noise + difference
-    sqnr = min((decibels(*pair) for pair in sums.values()), default=math.inf)
+            joints = reference.joints.get(name, NO_JOINTS)
+            largest = max(largest, relative_error(value, _same_rounding(value, actual[name]), joints))
+            for part, energy in enumerate(energies(value, actual[name], joints)):
+                sums[name, part] = sums.get((name, part), Energy()) + energy
+    sqnr = min((energy.ratio for energy in sums.values()), default=math.inf)
     return Agreement(
         executed=True,
         samples=len(feeds),
@@ -160,34 +169,26 @@ def _same_rounding(expected: Array, actual: Array) -> Array:
 
 
 def compare_apart(
-    reference: Executor,
-    candidate: Executor,
-    feeds: Sequence[Feeds],
-    ordinary: int,
-    bound: Bound,
-    exact: Executor | None = None,
+    reference: Reference, candidate: Executor, feeds: Sequence[Feeds], ordinary: int, bound: Bound
 ) -> Agreement:
     """Compares with samples at the edge apart, as for an NPU: they are held to a bound of their own.
 
     Vendors approximate functions for values of the usual size, and number formats are calibrated for them.
 
     Args:
-        reference: The ONNX graph.
+        reference: What the binary was made from.
         candidate: The binary in emulation.
         feeds: Samples, those at the edge last.
         ordinary: How many of them are not at the edge; none for all.
         bound: What must hold for these.
-        exact: As for `compare`.
 
     Returns:
         The agreement on ordinary samples; that at the edge where it does not hold.
     """
-    agreement = compare(reference, candidate, feeds[:ordinary] or feeds, bound, exact)
+    agreement = compare(reference, candidate, feeds[:ordinary] or feeds, bound)
     if not 0 < ordinary < len(feeds) or not agreement.passed:
         return agreement
-    at_edge = compare(
-        reference, candidate, feeds[ordinary:], Bound(min_sqnr=EDGE_SQNR, exact=bound.exact), exact
-    )
+    at_edge = compare(reference, candidate, feeds[ordinary:], Bound(min_sqnr=EDGE_SQNR, exact=bound.exact))
     return agreement.model_copy(update={"samples": len(feeds)}) if at_edge.passed else at_edge
 
 

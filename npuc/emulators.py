@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exporter.program import Executor, Feeds
-from npuc.agreement import Bound
+import onnx_ir as ir
+
+from exporter.onnx_executor import OnnxExecutor
+from exporter.program import Feeds
+from npuc.agreement import Bound, Reference
+from npuc.code_outputs import code_decoder
+from npuc.compare.joined_outputs import joined_outputs
 from targets.coverage import Placement
 from targets.emulator import Emulator
 from targets.registry import find_target
@@ -28,17 +33,20 @@ def find_emulator(target: str, processor: str) -> Emulator | None:
     return None if processor == CPU else find_target(target).emulator(processor)
 
 
-def exact_reference(target: str, processor: str, graph: Path, bound: Bound) -> Executor | None:
-    """Returns what a segment's binary has to equal bit by bit; None where its bound does not ask for that.
+def open_reference(target: str, processor: str, graph: Path, bound: Bound) -> Reference:
+    """Opens what a segment's binary is compared with; codes are compared as the numbers they stand for.
 
     Args:
         target: Of the device.
         processor: Of the segment.
         graph: Reference graph of the segment.
-        bound: Of the segment.
+        bound: Of the segment; where it asks for equal bits, its processor has an exact reference, too.
     """
     emulator = find_emulator(target, processor) if bound.exact else None
-    return None if emulator is None else emulator.exact_reference(graph)
+    exact = None if emulator is None else emulator.exact_reference(graph)
+    decoded = code_decoder(graph)
+    run = decoded(OnnxExecutor(graph))
+    return Reference(run, None if exact is None else decoded(exact), joined_outputs(ir.load(graph)))
 
 
 def explain_disagreement(

@@ -285,7 +285,7 @@ def read_manifest(folder: Path) -> Manifest:
             received=str(error.strerror),
             remedy=remedy,
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
             "the manifest is damaged", where=str(path), received=str(error), remedy="compile again"
         ) from error

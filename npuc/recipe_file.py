@@ -54,7 +54,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(
             "cannot read the recipe", where=str(path), received=str(error.strerror), remedy="check the path"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(
             "the recipe is not valid TOML",
             where=str(path),

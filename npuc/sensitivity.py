@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exporter.program import Array, Executor, Feeds
-from npuc.agreement import Bound, compare
+from exporter.program import Array, Feeds
+from npuc.agreement import Bound, Reference, compare
 
 HALF_UNIT = 2.0**-11
 """Half a unit in the last place of float16, relative to 1 (IEEE 754 binary16: 11 significant bits)."""
@@ -25,7 +25,7 @@ LEAST = 10.0
 """dB; a component that moves further by itself is not judged, whatever computes it."""
 
 
-def sensitivity(reference: Executor, feeds: Sequence[Feeds], seed: int = 0) -> float | None:
+def sensitivity(reference: Reference, feeds: Sequence[Feeds], seed: int = 0) -> float | None:
     """Compares a reference with itself on inputs that differ in their last place.
 
     Args:
@@ -39,10 +39,10 @@ def sensitivity(reference: Executor, feeds: Sequence[Feeds], seed: int = 0) -> f
     rng = np.random.default_rng(seed)
     changed = [{name: _changed(array, rng) for name, array in feed.items()} for feed in feeds]
     samples = iter(changed)
-    return compare(reference, lambda _feed: reference(next(samples)), feeds, Bound()).sqnr
+    return compare(reference, lambda _feed: reference.run(next(samples)), feeds, Bound()).sqnr
 
 
-def attainable_bound(bound: Bound, reference: Executor, feeds: Sequence[Feeds]) -> Bound:
+def attainable_bound(bound: Bound, reference: Reference, feeds: Sequence[Feeds]) -> Bound:
     """Returns the bound an implementation can be held to: the given one, or what the reference keeps by itself.
 
     Args:

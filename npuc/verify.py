@@ -13,7 +13,7 @@ from npuc.artifact import MODEL_FOLDER, Artifact
 from npuc.code_outputs import code_decoder
 from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import count_ordinary
-from npuc.emulators import exact_reference, explain_disagreement, find_emulator
+from npuc.emulators import explain_disagreement, find_emulator, open_reference
 from npuc.errors import ArtifactError
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.samples import load_samples
@@ -115,11 +115,9 @@ def _verify_segment(
     artifact: Artifact, segment: SegmentRecord, candidate: Executor, feeds: list[Feeds], ordinary: int
 ) -> Agreement:
     bound, graph = Bound.parse(segment.agreement.bound), artifact.folder / segment.reference
-    exact = exact_reference(artifact.manifest.device.target, segment.processor, graph, bound)
-    decoded = code_decoder(graph)
-    exact = None if exact is None else decoded(exact)
+    reference = open_reference(artifact.manifest.device.target, segment.processor, graph, bound)
     together = len(feeds) if segment.processor == Placement.CPU else ordinary
-    return compare_apart(decoded(OnnxExecutor(graph)), decoded(candidate), feeds, together, bound, exact)
+    return compare_apart(reference, code_decoder(graph)(candidate), feeds, together, bound)
 
 
 def _explanation(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 
 from exporter.program import Array
+from targets.quantities import NO_JOINTS, Joints, quantities
 
 AGREEMENT_BOUNDS: dict[str, float] = {"float32": 1e-4, "float16": 2e-2, "e4m3": 5e-2, "e5m2": 1e-1}
 """Largest `relative_error` of a component, by the coarsest format its graph computes in.
@@ -30,28 +32,23 @@ one or two steps of their last rounding; float16 differs in the order of sums an
 softmax and GELU."""
 
 
-FAR = 1e3
-"""Times a constant is beyond all other values to be judged apart from them."""
-
-_CONSTANT_SPREAD = 1e-3
-
-
-def relative_error(reference: Array, actual: Array) -> float:
-    """Largest absolute difference divided by the largest finite magnitude of the reference, far constants apart.
+def relative_error(reference: Array, actual: Array, joints: Joints = NO_JOINTS) -> float:
+    """Largest absolute difference divided by the largest finite magnitude of the reference, each quantity apart.
 
     Args:
         reference: What ONNX Runtime computed.
         actual: What the binary computed, of the same shape.
+        joints: Where the graph joins it of unlike tensors.
 
     Returns:
         0 for equal tensors; infinity where shapes, NaNs or infinities do not coincide.
     """
     if reference.shape != actual.shape:
         return math.inf
-    finite = _finite_values(reference, actual)
+    finite = finite_values(reference, actual)
     if finite is None:
         return math.inf
-    return max(_relative(*part) for part in parts(*finite))
+    return max(_relative(*part) for part in quantities(*finite, joints))
 
 
 def _relative(expected: Array, received: Array) -> float:
@@ -60,33 +57,12 @@ def _relative(expected: Array, received: Array) -> float:
     return difference / magnitude if magnitude > 0 else (math.inf if difference > 0 else 0.0)
 
 
-def parts(expected: Array, received: Array) -> list[tuple[Array, Array]]:
-    """Splits values into those at a far constant, such as the -1e9 of a mask, and the others.
-
-    Beside such a constant nothing else would count, whatever its error.
-
-    Args:
-        expected: Finite reference values, any shape.
-        received: The values beside them.
-
-    Returns:
-        Both parts, or all values as one where at least two of them are not one constant `FAR` beyond the others.
-    """
-    magnitudes = np.abs(expected)
-    far = magnitudes >= magnitudes.max(initial=0.0) * (1 - _CONSTANT_SPREAD)
-    rest = float(magnitudes[~far].max(initial=0.0))
-    is_constant = np.count_nonzero(far) > 1 and abs(np.sign(expected[far]).sum()) == np.count_nonzero(far)
-    if not is_constant or rest == 0 or magnitudes.max() < FAR * rest:
-        return [(expected, received)]
-    return [(expected[far], received[far]), (expected[~far], received[~far])]
-
-
 def signal_to_noise(reference: Array, actual: Array) -> float:
     """Signal-to-quantisation-noise ratio in dB: 10·log₁₀(Σ reference² / Σ (reference − actual)²).
 
     Infinities and NaNs at the same places count as equal, others leave −∞ dB.
     """
-    finite = _finite_values(reference, actual)
+    finite = finite_values(reference, actual)
     if finite is None:
         return -math.inf
     expected, received = finite
@@ -107,29 +83,68 @@ def decibels(signal: float, noise: float) -> float:
     return 10 * math.log10(signal / noise)
 
 
-def energies(expected: Array, actual: Array) -> list[tuple[float, float]]:
-    """Returns the sums of squares of a reference and of the difference; of far constants and other values apart.
+@dataclasses.dataclass(frozen=True)
+class Energy:
+    """A quantity beside its reference, summed over values and samples.
+
+    Attributes:
+        signal: Sum of squares of the reference.
+        noise: Sum of squares of the difference; infinite where infinities or NaNs do not coincide.
+        total: Sum of the reference.
+        count: How many values it has.
+    """
+
+    signal: float = 0.0
+    noise: float = 0.0
+    total: float = 0.0
+    count: int = 0
+
+    def __add__(self, other: Energy) -> Energy:
+        """Adds the sums."""
+        return Energy(
+            self.signal + other.signal,
+            self.noise + other.noise,
+            self.total + other.total,
+            self.count + other.count,
+        )
+
+    @property
+    def ratio(self) -> float:
+        """Signal-to-noise ratio, dB."""
+        return decibels(self.signal, self.noise)
+
+
+def energies(expected: Array, actual: Array, joints: Joints = NO_JOINTS) -> list[Energy]:
+    """Returns what each quantity of a tensor differs by.
 
     Args:
         expected: The reference; of it, values that are not finite do not count.
-        actual: Of the same shape; the difference is infinite where it is not, or where infinities or NaNs do not
-            coincide.
+        actual: Of the same shape; the difference is infinite where it is not.
+        joints: Where the graph joins them of unlike tensors.
     """
-    values = _finite_values(expected, actual) if expected.shape == actual.shape else None
+    values = finite_values(expected, actual) if expected.shape == actual.shape else None
     if values is None:
         wide = expected.astype(np.float64)
-        return [(float(np.square(wide[np.isfinite(wide)]).sum()), math.inf)]
+        return [_energy(wide[np.isfinite(wide)], math.inf)]
     return [
-        (float(np.square(wanted).sum()), float(np.square(wanted - received).sum()))
-        for wanted, received in parts(*values)
+        _energy(wanted, float(np.square(wanted - received).sum()))
+        for wanted, received in quantities(*values, joints)
     ]
 
 
-def _finite_values(reference: Array, actual: Array) -> tuple[Array, Array] | None:
-    """The values where the reference is finite, in float64; None where infinities or NaNs do not coincide."""
+def _energy(expected: Array, noise: float) -> Energy:
+    return Energy(float(np.square(expected).sum()), noise, float(expected.sum()), expected.size)
+
+
+def finite_values(reference: Array, actual: Array) -> tuple[Array, Array] | None:
+    """Returns two tensors of one shape in float64, with zeros where the reference is not finite.
+
+    Returns:
+        None where infinities or NaNs do not coincide.
+    """
     expected, received = reference.astype(np.float64), actual.astype(np.float64)
     finite = np.isfinite(expected)
     same = np.array_equal(expected[~finite], received[~finite], equal_nan=True)
     if not same or not np.isfinite(received[finite]).all():
         return None
-    return expected[finite], received[finite]
+    return np.where(finite, expected, 0.0), np.where(finite, received, 0.0)

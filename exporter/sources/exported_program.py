@@ -36,7 +36,7 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
         ExportError: Its sizes are dynamic, or an operator has no ONNX form.
     """
     examine_source(str(path))
-    exported = _load(path)
+    exported = load_archive(path)
     example = _example(exported, path)
     specs = tuple(tensor_spec(name, tensor) for name, tensor in example.items())
     what = Capture(COMPONENT, Role.MODEL, guess_modality(specs), specs, ())
@@ -52,7 +52,12 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
     )
 
 
-def _load(path: Path) -> torch.export.ExportedProgram:
+def load_archive(path: Path) -> torch.export.ExportedProgram:
+    """Reads an archive without running anything in it.
+
+    Raises:
+        SourceError: It is damaged, or holds what torch would evaluate.
+    """
     with tempfile.TemporaryDirectory(prefix="npuc-pt2-") as temporary:
         copy = Path(temporary) / "model.pt2"
         limits = Limits(

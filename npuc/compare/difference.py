@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from exporter.program import Array
-from targets.agreement import parts
+from targets.agreement import finite_values
+from targets.quantities import NO_JOINTS, Joints, quantities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,29 +35,38 @@ class Difference:
         return self.absolute / scale if scale > 0 else math.inf
 
 
-def differences(expected: Mapping[str, Array], actual: Mapping[str, Array]) -> dict[str, Difference]:
+def differences(
+    expected: Mapping[str, Array],
+    actual: Mapping[str, Array],
+    joints: Mapping[str, Joints] = MappingProxyType({}),
+) -> dict[str, Difference]:
     """Compares outputs by name.
 
     Args:
         expected: The reference.
         actual: As many outputs, of the same names.
+        joints: Where outputs are joined of unlike tensors.
+
+    Returns:
+        By output, of the quantity in it that differs most.
     """
-    return {name: _difference(value, actual[name]) for name, value in expected.items()}
+    return {
+        name: _difference(value, actual[name], joints.get(name, NO_JOINTS))
+        for name, value in expected.items()
+    }
 
 
-def _difference(expected: Array, actual: Array) -> Difference:
+def _difference(expected: Array, actual: Array, joints: Joints) -> Difference:
     if expected.shape != actual.shape:
         return Difference(math.inf, 0.0)
     if expected.dtype.kind in "biu":
         return Difference(0.0 if np.array_equal(expected, actual) else math.inf, 1.0)
-    wide, other = expected.astype(np.float64), actual.astype(np.float64)
-    finite = np.isfinite(wide)
-    scale = float(np.abs(wide[finite]).max(initial=0.0))
-    same = np.array_equal(wide[~finite], other[~finite], equal_nan=True) and np.isfinite(other[finite]).all()
-    if not same:
-        return Difference(math.inf, scale)
+    finite = finite_values(expected, actual)
+    if finite is None:
+        wide = expected.astype(np.float64)
+        return Difference(math.inf, float(np.abs(wide[np.isfinite(wide)]).max(initial=0.0)))
     apart = [
         Difference(float(np.abs(left - right).max(initial=0.0)), float(np.abs(left).max(initial=0.0)))
-        for left, right in parts(wide[finite], other[finite])
+        for left, right in quantities(*finite, joints)
     ]
     return max(apart, key=Difference.relative)

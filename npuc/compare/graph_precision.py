@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, tensor_spec
+from npuc.compare.joined_outputs import joined_outputs
 from npuc.compare.lost_signal import lost_signal
 from npuc.compare.precision import PrecisionJob, measure_precision
 from npuc.compare.precision_bound import PrecisionBound
@@ -39,6 +40,7 @@ def graph_precision(
             score_outputs(before),
             bound,
             lambda row: lost_signal(before, ir.load(after), row.sample.feeds, bound.min_sqnr),
+            joined_outputs(before),
         )
     )
 

@@ -10,7 +10,9 @@ import onnx_ir as ir
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Array, Feeds
-from targets.agreement import decibels, energies
+from npuc.compare.joined_outputs import joined_outputs
+from targets.agreement import energies
+from targets.quantities import NO_JOINTS
 
 CHUNK_BYTES = 1 << 28
 """Intermediate values looked at in one run of both graphs; float32."""
@@ -79,7 +81,13 @@ def _is_float(value: ir.Value) -> bool:
 
 def _measure(before: ir.Model, after: ir.Model, names: list[str], feeds: Feeds) -> dict[str, float]:
     expected, actual = _run(before, names, feeds), _run(after, names, feeds)
-    return {name: min(decibels(*pair) for pair in energies(expected[name], actual[name])) for name in names}
+    joints = joined_outputs(before)
+    return {
+        name: min(
+            energy.ratio for energy in energies(expected[name], actual[name], joints.get(name, NO_JOINTS))
+        )
+        for name in names
+    }
 
 
 def _run(model: ir.Model, names: list[str], feeds: Feeds) -> Mapping[str, Array]:

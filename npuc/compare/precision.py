@@ -14,6 +14,7 @@ from npuc.compare.precision_bound import PrecisionBound
 from npuc.compare.records import NOT_FINITE, PrecisionRecord
 from npuc.compare.samples import Answered
 from npuc.compare.scores import Decisions
+from targets.quantities import NO_JOINTS, Joints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PrecisionJob:
         scores: Outputs that score alternatives, from `score_outputs`.
         bound: What must hold.
         lost_at: Finds the node where the signal of a sample is lost; asked where the bound does not hold.
+        joints: Outputs that are joined of several tensors, from `joined_outputs`.
     """
 
     answered: Sequence[Answered]
@@ -33,6 +35,7 @@ class PrecisionJob:
     scores: Mapping[str, str]
     bound: PrecisionBound
     lost_at: Callable[[Answered], str]
+    joints: Mapping[str, Joints] = dataclasses.field(default_factory=dict)
 
 
 def measure_precision(job: PrecisionJob) -> PrecisionRecord | None:
@@ -46,7 +49,10 @@ def measure_precision(job: PrecisionJob) -> PrecisionRecord | None:
     ordinary = [row for row in job.answered if not row.sample.edge]
     if not ordinary:
         return None
-    outputs = {name: OutputTally(job.scores.get(name, "")) for name in ordinary[0].outputs}
+    outputs = {
+        name: OutputTally(job.scores.get(name, ""), job.joints.get(name, NO_JOINTS))
+        for name in ordinary[0].outputs
+    }
     worst = min(ordinary, key=lambda row: _add_sample(job, row, outputs))
     broken = list(_broken_edges(job))
     failing = [name for name, output in outputs.items() if not job.bound.holds(output)]

@@ -13,6 +13,7 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component
 from npuc.compare.difference import Difference, differences
 from npuc.compare.first_wrong_pass import Rewriting, first_wrong_pass
+from npuc.compare.joined_outputs import joined_outputs
 from npuc.compare.records import RewriteRecord
 from npuc.compare.rounding_noise import own_differences
 from npuc.compare.samples import Answered
@@ -57,10 +58,10 @@ def judge_rewrites(job: RewriteJob) -> tuple[RewriteRecord, list[Answered]]:
         AgreementError: They differ; names the first pass and node that changed the result.
     """
     bound, reason = _usual_bound(job)
-    executor = OnnxExecutor(job.component.model)
+    executor, joints = OnnxExecutor(job.component.model), joined_outputs(job.component.model)
     largest, widest, counted = 0.0, bound, []
     for row in job.answered:
-        found = differences(row.outputs, executor(row.sample.feeds))
+        found = differences(row.outputs, executor(row.sample.feeds), joints)
         error = max((each.relative() for each in found.values()), default=0.0)
         if error > bound:
             if not _moves_as_far(job, row, found, bound):
@@ -117,8 +118,10 @@ def _too_sensitive(job: RewriteJob, error: float) -> AgreementError:
 
 
 def _wrong_rewrite(job: RewriteJob, row: Answered, error: float, bound: float) -> AgreementError:
+    joints = joined_outputs(job.component.model)
+
     def is_wrong(model: ir.Model) -> bool:
-        found = differences(row.outputs, OnnxExecutor(model)(row.sample.feeds))
+        found = differences(row.outputs, OnnxExecutor(model)(row.sample.feeds), joints)
         return max(each.relative() for each in found.values()) > bound
 
     place = first_wrong_pass(job.rewriting, is_wrong, row.sample.feeds)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
-from npuc.agreement import Bound, compare_apart, worst
+from npuc.agreement import Bound, Reference, compare_apart, worst
 from npuc.artifact import MODEL_FOLDER
 from npuc.code_outputs import code_decoder
 from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import count_ordinary
-from npuc.emulators import exact_reference, explain_disagreement, find_emulator
+from npuc.emulators import explain_disagreement, find_emulator, open_reference
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
@@ -74,8 +74,8 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
         ordinary = count_ordinary(samples[name])
         references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
         given = segment_feeds(feeds, references)
-        for segment, reference, inputs in zip(plan.segments, references, given, strict=True):
-            by_chip = _check_segment(job, segment, reference, inputs, ordinary)
+        for segment, inputs in zip(plan.segments, given, strict=True):
+            by_chip = _check_segment(job, segment, inputs, ordinary)
             checked.segments[segment.name] = worst(by_chip.values())
             if len(by_chip) > 1:
                 checked.chips[segment.name] = by_chip
@@ -84,18 +84,19 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
 
 
 def _check_segment(
-    job: CheckJob, segment: Segment, reference: Executor, feeds: list[Feeds], ordinary: int
+    job: CheckJob, segment: Segment, feeds: list[Feeds], ordinary: int
 ) -> dict[str, Agreement]:
     """Returns the agreement for each chip; one of empty name where the binary is for one chip or the CPU."""
     graph = job.folder / segment.reference
-    exact = exact_reference(job.device.target, segment.processor, graph, segment.bound)
-    decoded = code_decoder(graph)
-    reference, exact = decoded(reference), None if exact is None else decoded(exact)
+    reference, decoded = (
+        open_reference(job.device.target, segment.processor, graph, segment.bound),
+        code_decoder(graph),
+    )
     together = len(feeds) if segment.on_cpu else ordinary
     by_chip = {}
     for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
         with _execute(job, segment, binding) as candidate:
-            agreement = compare_apart(reference, decoded(candidate), feeds, together, segment.bound, exact)
+            agreement = compare_apart(reference, decoded(candidate), feeds, together, segment.bound)
         if not agreement.passed and segment.on_cpu:
             agreement = _against_itself(agreement, segment.bound, reference, feeds)
         if not agreement.passed:
@@ -104,7 +105,9 @@ def _check_segment(
     return by_chip
 
 
-def _against_itself(agreement: Agreement, bound: Bound, reference: Executor, feeds: list[Feeds]) -> Agreement:
+def _against_itself(
+    agreement: Agreement, bound: Bound, reference: Reference, feeds: list[Feeds]
+) -> Agreement:
     """Judges again by what the reference keeps itself: deep FP8 components pass on every difference in a last place."""
     attainable = attainable_bound(bound, reference, feeds)
     passed = attainable.holds(agreement.max_relative_error, agreement.sqnr)

@@ -13,10 +13,11 @@ import onnx_ir as ir
 import npuc
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Component, Feeds
-from npuc.agreement import Bound, compare
+from npuc.agreement import Bound, Reference, compare
 from npuc.artifact import MODEL_FOLDER, NPU_FOLDER
 from npuc.cache import content_key, package_digest
 from npuc.compare.graph_precision import casting_executor, graph_precision
+from npuc.compare.joined_outputs import joined_outputs
 from npuc.compare.original_answers import load_answers
 from npuc.compare.precision_bound import scheme_bound
 from npuc.dump_ir import IrDump
@@ -143,7 +144,9 @@ def _build(job: NpuProgramJob, model_folder: Path, building: Path, advance: Adva
     for name, entry in derived.items():
         path = destination / f"{name}.onnx"
         ir.save(entry.component.model, path)
-        reference = OnnxExecutor(model_folder / f"{name}.onnx")
+        reference = Reference(
+            OnnxExecutor(model_folder / f"{name}.onnx"), joints=joined_outputs(entry.before)
+        )
         formats = [layer.format for layer in job.prepared.layers[name]]
         bound = scheme_bound(entry.scheme, formats, job.source.recipe.gates)
         drift = compare(reference, casting_executor(path), samples[name], Bound())

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from exporter.onnx_executor import OnnxExecutor
-from npuc.agreement import Bound, compare
+from npuc.agreement import Bound, Reference, compare
 from npuc.code_outputs import code_decoder
 
 _SCALE, _ZERO_POINT = 0.001, 30_000
@@ -62,7 +62,7 @@ def test_the_zero_point_is_no_signal(tmp_path: Path, feeds: dict[str, np.ndarray
         noise = np.random.default_rng(1).normal(0, 0.1 / _SCALE, (4, 8)).astype(np.int64)
         return outputs | {"codes": (outputs["codes"] + noise).astype(np.uint16)}
 
-    agreement = compare(decoded(reference), decoded(noisy), [feeds], Bound(min_sqnr=50))
+    agreement = compare(Reference(decoded(reference)), decoded(noisy), [feeds], Bound(min_sqnr=50))
     assert agreement.sqnr is not None
     assert 18 < agreement.sqnr < 22  # of the one output of three that is not exact
     assert not agreement.passed
@@ -75,5 +75,5 @@ def test_a_wrong_float_beside_codes_is_seen(tmp_path: Path, feeds: dict[str, np.
     def wrong(fed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return reference(fed) | {"y": fed["x"]}
 
-    agreement = compare(decoded(reference), decoded(wrong), [feeds], Bound(min_sqnr=30))
+    agreement = compare(Reference(decoded(reference)), decoded(wrong), [feeds], Bound(min_sqnr=30))
     assert not agreement.passed

@@ -18,8 +18,9 @@ def test_no_manifest(tmp_path):
     assert caught.value.exit_code == 1
 
 
-def test_not_json(tmp_path):
-    (tmp_path / MANIFEST_NAME).write_text("{")
+@pytest.mark.parametrize("text", ["{", "[" * 100_000], ids=["unfinished", "deep"])
+def test_not_json(tmp_path, text):
+    (tmp_path / MANIFEST_NAME).write_text(text)
     with pytest.raises(ArtifactError, match="damaged"):
         read_manifest(tmp_path)
 

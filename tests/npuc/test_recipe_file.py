@@ -45,6 +45,7 @@ def test_file_extends_a_tier_and_replaces_only_what_it_names(tmp_path):
         ("[precision]\nbase = 'float16'\nvision = 'float32'\n", "vision is float32, but base is float16"),
         ("version = 2\n", "version"),
         ("[precision\n", "not valid TOML"),
+        (f"a = {'[' * 5000}{']' * 5000}\n", "not valid TOML"),
         ("[distill]\nparams = 'small'\n", "distill.params"),
     ],
 )

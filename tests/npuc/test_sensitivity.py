@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from npuc.agreement import Bound
+from npuc.agreement import Bound, Reference
 from npuc.sensitivity import LEAST, MARGIN, attainable_bound, sensitivity
 
 FEEDS = [{"x": np.random.default_rng(0).normal(size=(64, 64)).astype(np.float16), "ids": np.arange(3)}]
@@ -14,7 +14,7 @@ def _amplify(factor):
         x = feed["x"].astype(np.float64)
         return {"y": x + factor * (x - FEEDS[0]["x"])}
 
-    return execute
+    return Reference(execute)
 
 
 def test_a_component_that_passes_its_input_on_has_the_last_place_as_noise():
@@ -31,10 +31,10 @@ def test_same_seed_same_figure():
 
 
 def test_no_float_inputs():
-    assert sensitivity(lambda feed: {"y": feed["ids"] * 1.0}, FEEDS) is None
-    assert attainable_bound(Bound(min_sqnr=25.0), lambda feed: {"y": feed["ids"] * 1.0}, FEEDS) == Bound(
-        min_sqnr=25.0
-    )
+    assert sensitivity(Reference(lambda feed: {"y": feed["ids"] * 1.0}), FEEDS) is None
+    assert attainable_bound(
+        Bound(min_sqnr=25.0), Reference(lambda feed: {"y": feed["ids"] * 1.0}), FEEDS
+    ) == Bound(min_sqnr=25.0)
 
 
 def test_the_given_bound_stays_where_the_reference_keeps_more():

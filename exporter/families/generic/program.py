@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from exporter.families.generic.random_requests import DRAWN, drawing, edge_requests, random_requests
-from exporter.families.generic.recorded_requests import recorded_requests
+from exporter.families.generic.recorded_requests import CONSTANT, hold_one_number, recorded_requests
 from exporter.families.generic.runner import COMPONENT
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
@@ -50,7 +50,7 @@ def generic_program(
         },
         original=original,
         edges=() if recorded else edge_requests(draw),
-        drawn="" if recorded else DRAWN,
+        drawn=(CONSTANT if hold_one_number(recorded) else "") if recorded else DRAWN,
     )
 
 

@@ -13,6 +13,9 @@ from exporter.calibration import MAX_REQUESTS
 from exporter.errors import SourceError
 from exporter.program import Array, Request, TensorSpec
 
+CONSTANT = "recorded inputs that hold one number each"
+"""What requests are of which `hold_one_number` is true, in words."""
+
 _HEADER_BYTES = 1 << 16
 _FORM = (
     "hold one array for each input, of the input's shape or with one more axis in front for several requests"
@@ -53,6 +56,17 @@ def recorded_requests(path: Path, inputs: Sequence[TensorSpec]) -> tuple[Request
         if len(requests) > MAX_REQUESTS:
             raise SourceError(f"there are more than {MAX_REQUESTS} calibration inputs", where=str(path))
     return tuple(requests)
+
+
+def hold_one_number(requests: Sequence[Request]) -> bool:
+    """Tells whether every float input of all requests holds one and the same number, as zeros that stand for data."""
+    floats = (
+        [name for name, array in requests[0].tensors.items() if array.dtype.kind == "f"] if requests else []
+    )
+    values = [np.concatenate([request.tensors[name].reshape(-1) for request in requests]) for name in floats]
+    return any(array.size > 1 for array in values) and all(
+        bool((array == array[0]).all()) for array in values
+    )
 
 
 def _requests(file: Path, inputs: Sequence[TensorSpec]) -> list[Request]:

@@ -25,6 +25,33 @@ class Masked(nn.Module):
     def forward(self, x, allowed):
         return self.body(x).masked_fill(~allowed, -1e9)
 
+class Detector(nn.Module):
+    # boxes in pixels, which are easy, and scores of a network that moves far by itself
+
+    def __init__(self, spread, pixels):
+        super().__init__()
+        layers = []
+        for _ in range(6):
+            layers += [nn.Linear(64, 64), nn.Tanh()]
+        self.pixels, self.body = pixels, nn.Sequential(*layers, nn.Linear(64, 20))
+        for parameter in self.body.parameters():
+            nn.init.normal_(parameter, std=spread)
+
+    def forward(self, x):
+        boxes = x[..., :4].sigmoid() * self.pixels
+        return torch.cat([boxes, self.body(x).sigmoid()], -1).transpose(1, 2)
+
+def lost_scores(pixels=640.0):
+    torch.manual_seed(0)
+    return Detector(0.45, pixels).eval(), (torch.randn(1, 48, 64),)
+
+def lost_scores_beside_small_boxes():
+    return lost_scores(16.0)
+
+def detector():
+    torch.manual_seed(0)
+    return Detector(0.1, 640.0).eval(), (torch.randn(1, 48, 64),)
+
 def masked():
     torch.manual_seed(0)
     return Masked(), (torch.randn(8, 64), torch.arange(64).reshape(8, 8) % 3 > 0)
@@ -100,6 +127,18 @@ def test_the_constant_of_a_mask_hides_no_loss(compiled):
     result = compiled("masked")
     assert result.code == 1
     assert "lose what the model computes" in result.err
+
+
+@pytest.mark.parametrize("function", ["lost_scores", "lost_scores_beside_small_boxes"])
+def test_boxes_hide_no_loss_of_the_scores_beside_them(compiled, function):
+    result = compiled(function)
+    assert result.code == 1
+    assert "lose what the model computes" in result.err
+
+
+def test_a_detector_passes(compiled):
+    result = compiled("detector")
+    assert result.code == 0, result.err
 
 
 def test_attention_with_a_padding_mask_passes(compiled):

@@ -42,6 +42,18 @@ def test_a_model_is_calibrated_with_them(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("x", "drawn"),
+    [
+        (np.zeros((2, 1, 4), np.float32), "recorded inputs that hold one number each"),
+        (np.arange(8, dtype=np.float32).reshape(2, 1, 4), ""),
+    ],
+)
+def test_inputs_that_hold_one_number_are_no_real_inputs(tmp_path, x, drawn):
+    options = CaptureOptions(calibration=_save(tmp_path / "x.npz", x=x))
+    assert open_source(make_onnx(tmp_path / "m.onnx"), options).drawn == drawn
+
+
+@pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"x": np.zeros((1, 4), np.float32)}, r"(?s)inputs are missing.*ids"),

@@ -1,0 +1,1 @@
+"""Files as strangers could make them, and what npuc does with each."""
