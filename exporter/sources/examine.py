@@ -33,12 +33,14 @@ class Examined:
 
     Attributes:
         weights: Bytes of all weights.
+        parsed: Bytes of files that are read as a whole.
         largest: Bytes of the largest of them, where known.
         live: Bytes of the values that exist at one time while it runs, where known.
         files: Names of files with weights beside an .onnx file.
     """
 
     weights: int
+    parsed: int = 0
     largest: int = 0
     live: int = 0
     files: tuple[str, ...] = ()
@@ -103,7 +105,8 @@ def _examine(path: Path, function: str, limits: Limits) -> Examined:
     answer = call_once(
         f"{_CALLS}.{function}", limits=limits, what="reading the model", where=str(path), path=str(path)
     )
-    found = Examined(**(answer | {"files": tuple(answer.get("files", ()))}))
+    parsed = 0 if path.is_dir() else path.stat().st_size
+    found = Examined(parsed=parsed, **(answer | {"files": tuple(answer.get("files", ()))}))
     if _identities(path, None) == before:
         _good[path.absolute()] = (_identities(path, found), found)
     return found

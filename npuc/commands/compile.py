@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from npuc.commands.options import input_shape_option
+from npuc.commands.options import input_shape_option, memory_limit_option
 from npuc.console import open_console
 from npuc.input_shapes import parse_input_shapes
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
@@ -66,6 +66,7 @@ from targets.registry import target_names
     is_flag=True,
     help="Write the artifact even if its number formats lose more than the recipe's [gates] allow; it says so.",
 )
+@memory_limit_option
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def compile_command(
     model: str,
@@ -82,6 +83,7 @@ def compile_command(
     data: Path | None,
     dump_ir: Path | None,
     accept_precision_loss: bool,
+    memory_limit: str | None,
     quiet: bool,
 ) -> None:
     """Compiles MODEL for a device and executes the result before it is written.
@@ -90,30 +92,32 @@ def compile_command(
     example inputs), a `.pt2` file or an `.onnx` file.
     """
     from exporter.sources.examine import examine_source
+    from npuc.memory_limit import memory_bound
 
-    examine_source(model)  # a file that is refused need not wait for torch and TVM
+    examined = examine_source(model)  # a file that is refused need not wait for torch and TVM
     from npuc.api import compile_model  # imports them; `npuc --help` should not
     from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
 
     console = open_console(stderr=True)
     reporter: ProgressReporter = SilentReporter() if quiet else ConsoleReporter(console)
-    artifact = compile_model(
-        model,
-        device=device,
-        tier=tier,
-        target=target,
-        out=output,
-        recipe=recipe,
-        npu=npu,
-        also_devices=also_devices,
-        input_shapes=parse_input_shapes(input_shapes),
-        calibration=calibration,
-        qat=None if qat is None else parse_assignments(qat),
-        data=data,
-        dump_ir=dump_ir,
-        accept_precision_loss=accept_precision_loss,
-        reporter=reporter,
-    )
+    with memory_bound(memory_limit, examined):
+        artifact = compile_model(
+            model,
+            device=device,
+            tier=tier,
+            target=target,
+            out=output,
+            recipe=recipe,
+            npu=npu,
+            also_devices=also_devices,
+            input_shapes=parse_input_shapes(input_shapes),
+            calibration=calibration,
+            qat=None if qat is None else parse_assignments(qat),
+            data=data,
+            dump_ir=dump_ir,
+            accept_precision_loss=accept_precision_loss,
+            reporter=reporter,
+        )
     if quiet:
         return
     manifest = artifact.manifest

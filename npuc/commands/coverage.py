@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from npuc.commands.options import input_shape_option
+from npuc.commands.options import input_shape_option, memory_limit_option
 from npuc.console import open_console
 from npuc.input_shapes import parse_input_shapes
 from npuc.progress import ConsoleReporter
@@ -20,6 +20,7 @@ from npuc.recipe import NPU_SCHEMES
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file instead of the tier's.")
 @click.option("--npu", type=click.Choice(NPU_SCHEMES), help="What the NPU computes in.")
 @input_shape_option
+@memory_limit_option
 @click.option("--json", "as_json", is_flag=True, help="Print every node with reason and remedy.")
 def coverage_command(
     model: str,
@@ -27,6 +28,7 @@ def coverage_command(
     recipe: Path | None,
     npu: str | None,
     input_shapes: tuple[str, ...],
+    memory_limit: str | None,
     as_json: bool,
 ) -> int:
     """Places each node of MODEL on a processor of a device, or refuses it, with the reason and what to do.
@@ -34,8 +36,9 @@ def coverage_command(
     Nothing is compiled, and no vendor tool is needed. Exit code 3 where a node runs nowhere.
     """
     from exporter.sources.examine import examine_source
+    from npuc.memory_limit import memory_bound
 
-    examine_source(model)  # a file that is refused need not wait for torch and TVM
+    examined = examine_source(model)  # a file that is refused need not wait for torch and TVM
     from npuc.api import job_settings  # imports them; `npuc --help` should not
     from npuc.cache import Cache
     from npuc.coverage import model_coverage
@@ -43,7 +46,8 @@ def coverage_command(
 
     chosen, settings = job_settings(device, recipe, npu, parse_input_shapes(input_shapes))
     console = open_console(stderr=True)
-    coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
+    with memory_bound(memory_limit, examined):
+        coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
     if as_json:
         click.echo(json.dumps(coverage_json(coverages), indent=1))
     else:
