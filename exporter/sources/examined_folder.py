@@ -13,6 +13,11 @@ from exporter.provenance import FOLDER_FILES
 _FAMILIES = {name: f"exporter.families.{name}.examine" for name in ("qwen3_vl", "multimodal_transformer")}
 """model_type of config.json → module that looks through the rest."""
 
+_OBJECTS = {
+    "generation_config.json", "preprocessor_config.json", "tokenizer_config.json", "chat_template.json",
+    "calibration.json",
+}  # fmt: skip
+
 
 def examine_folder(_content: bytes, path: str) -> dict[str, int]:
     """Checks every file that npuc reads of a folder.
@@ -29,7 +34,7 @@ def examine_folder(_content: bytes, path: str) -> dict[str, int]:
     if not isinstance(family, str) or family not in _FAMILIES:
         raise unsupported_family(folder, sorted(_FAMILIES))
     for name in FOLDER_FILES:
-        if name != "config.json" and name.endswith("config.json") and folder.has(name):
+        if folder.has(name) and name in _OBJECTS:
             folder.read_json(name)
     checkpoint = read_checkpoint(folder)
     importlib.import_module(_FAMILIES[family]).examine(folder, checkpoint)
