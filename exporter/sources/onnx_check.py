@@ -11,6 +11,7 @@ from exporter.errors import DiagnosticError, ExportError, SourceError
 from exporter.shorten import shorten
 from exporter.sources.external_data import external_files, tensor_bytes
 from exporter.sources.function_calls import check_functions
+from exporter.sources.onnx_operators import check_nodes, has_known_operators
 from exporter.sources.onnx_skeleton import without_weights
 from exporter.sources.onnx_tensors import PlacedTensor, node_lists, placed_tensors
 from exporter.sources.sized_graph import SizedGraph, sized_proto
@@ -46,6 +47,7 @@ def check_onnx(proto: onnx.ModelProto, path: Path) -> SizedGraph:
                 "an initializer is sparse", str(path), "sparse_initializer", "store it as a dense one"
             )
         _check_boundary(proto.graph, path)
+        check_nodes(proto, path)
         return _check_graph(proto, path)
     except DiagnosticError:
         raise
@@ -74,7 +76,7 @@ def _check_names(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def _check_graph(proto: onnx.ModelProto, path: Path) -> SizedGraph:
-    known = _has_known_operators(proto)
+    known = has_known_operators(proto)
     skeleton = without_weights(proto)
     strict = known and not _holds(proto, _NOT_INFERRED)
     inferred = shape_inference.infer_shapes(skeleton, check_type=known, strict_mode=strict)
@@ -125,18 +127,6 @@ def _check_boundary(graph: onnx.GraphProto, path: Path) -> None:
 
 def _holds(proto: onnx.ModelProto, operators: frozenset[str]) -> bool:
     return any(node.op_type in operators for nodes in node_lists(proto) for node in nodes.nodes)
-
-
-def _has_known_operators(proto: onnx.ModelProto) -> bool:
-    """Whether each node is a standard operator or calls a function of the file."""
-    versions = {opset.domain or "ai.onnx": opset.version for opset in proto.opset_import}
-    functions = {(function.domain, function.name) for function in proto.functions}
-    return all(
-        (node.domain, node.op_type) in functions
-        or (node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, versions.get("ai.onnx", 0), ""))
-        for nodes in node_lists(proto)
-        for node in nodes.nodes
-    )
 
 
 def _unsupported(what: str, where: str, received: str, remedy: str) -> ExportError:

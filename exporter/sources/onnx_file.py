@@ -21,6 +21,7 @@ from exporter.shorten import shorten
 from exporter.simplify import simplify
 from exporter.sources.examine import examine_source, require_same
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
+from exporter.sources.onnx_operators import nested_graph, unknown_operator
 from exporter.sources.onnx_original import onnx_original
 from exporter.sources.onnx_parse import parse_onnx
 from exporter.sources.opset import to_opset
@@ -83,12 +84,7 @@ def _check_operators(model: ir.Model, path: Path) -> None:
     for node in model.graph.all_nodes():
         version = model.opset_imports.get(node.domain, 0)
         if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type, version, ""):
-            raise ExportError(
-                "an operator is not part of standard ONNX",
-                where=f"{path}: node {node.name or '(unnamed)'}",
-                received=f"{node.domain or 'ai.onnx'}::{node.op_type}, opset {version}",
-                remedy="export the model with standard operators only",
-            )
+            raise unknown_operator(node.name or "", node.domain, node.op_type, version, path)
 
 
 @contextlib.contextmanager
@@ -111,12 +107,7 @@ def _check_control_flow(graph: ir.Graph, path: Path) -> None:
     """No back end has loops; they are refused before the reference runs them, which may take for ever."""
     for node in graph:
         if any(attribute.type in _GRAPHS for attribute in node.attributes.values()):
-            raise ExportError(
-                "an operator runs a nested graph",
-                where=f"{path}: node {node.name or '(unnamed)'}",
-                received=node.op_type,
-                remedy="unroll loops, and export one branch",
-            )
+            raise nested_graph(node.name or "", node.op_type, path)
 
 
 def _check_types(graph: ir.Graph, path: Path) -> None:
