@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from exporter.preprocessing.audio import read_wav
 from exporter.program import Array, Request
@@ -57,19 +57,21 @@ def _read_image(path: Path) -> Image.Image:
                 )
             picture.load()
             return picture.copy()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # decoders of the formats raise whatever they hit
         raise UsageError(
             "cannot read the picture", where=str(path), received=str(error), remedy="name a PNG or JPEG file"
         ) from error
 
 
 def _read_tensor(path: Path) -> Array:
+    if path.is_file() and path.stat().st_size > _TENSOR_LIMIT:
+        raise UsageError("the tensor file is larger than 1 GiB", where=str(path))
     try:
-        if path.stat().st_size > _TENSOR_LIMIT:
-            raise UsageError("the tensor file is larger than 1 GiB", where=str(path))
         # a memory map fails at once where the header promises more than the file holds
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # the header is Python: numpy raises what a tokenizer and an evaluator may
         raise UsageError(
             "cannot read the tensor", where=str(path), received=str(error), remedy="write it with numpy.save"
         ) from error

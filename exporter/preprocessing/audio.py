@@ -39,7 +39,12 @@ def read_wav(path: Path, max_seconds: float = 60.0) -> tuple[Samples, int]:
             _check_duration(path, reader.getnframes(), reader.getframerate(), max_seconds)
             data = reader.readframes(reader.getnframes())
             width, channels, rate = reader.getsampwidth(), reader.getnchannels(), reader.getframerate()
-    except (OSError, EOFError, wave.Error) as error:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        wave.Error,
+    ) as error:  # RuntimeError: a chunk ends outside the file
         raise SourceError(
             "The sound cannot be read.", where=str(path), received=str(error) or "no data", remedy=_PCM_REMEDY
         ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
-from npuc.agreement import Bound, Reference, compare_apart, worst
+from npuc.agreement import Reference, compare_apart, worst
 from npuc.artifact import MODEL_FOLDER
 from npuc.code_outputs import code_decoder
 from npuc.compare.sample_files import load_labelled
@@ -19,7 +19,7 @@ from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
 from npuc.segments import Plan, Segment, cast_feeds, segment_feeds
-from npuc.sensitivity import attainable_bound
+from npuc.sensitivity import attainable_bound, moved_reference
 from npuc.stages.lower import LoweredPlan
 from npuc.stages.lower_shared import Outputs
 from targets.device import Device
@@ -98,7 +98,7 @@ def _check_segment(
         with _execute(job, segment, binding) as candidate:
             agreement = compare_apart(reference, decoded(candidate), feeds, together, segment.bound)
         if not agreement.passed and segment.on_cpu:
-            agreement = _against_itself(agreement, segment.bound, reference, feeds)
+            agreement = _against_itself(agreement, segment, reference, decoded(moved_reference(graph)), feeds)
         if not agreement.passed:
             raise _disagreement(job, segment, binding, agreement, feeds)
         by_chip[chip] = agreement
@@ -106,10 +106,10 @@ def _check_segment(
 
 
 def _against_itself(
-    agreement: Agreement, bound: Bound, reference: Reference, feeds: list[Feeds]
+    agreement: Agreement, segment: Segment, reference: Reference, moved: Executor, feeds: list[Feeds]
 ) -> Agreement:
     """Judges again by what the reference keeps itself: deep FP8 components pass on every difference in a last place."""
-    attainable = attainable_bound(bound, reference, feeds)
+    attainable = attainable_bound(segment.bound, reference, moved, feeds)
     passed = attainable.holds(agreement.max_relative_error, agreement.sqnr)
     return agreement.model_copy(update={"bound": str(attainable), "passed": passed})
 

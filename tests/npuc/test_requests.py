@@ -30,6 +30,15 @@ def _lying_header(path):
         )
 
 
+def _unfinished_header(path):
+    np.save(path, np.zeros(3, np.float32))
+    path.write_bytes(path.read_bytes().replace(b"(3,)", b"(3, "))
+
+
+def _unfinished_chunk(path):
+    path.write_bytes(b"RIFF\x40\0\0\0WAVEjunk\xff\xff\xff\x7f" + bytes(32))
+
+
 @pytest.mark.parametrize(
     ("option", "name", "write", "message"),
     [
@@ -40,6 +49,8 @@ def _lying_header(path):
         ("audio", "a.wav", lambda path: path.write_bytes(b"RIFFxxxx"), "sound"),
         ("audio", "a.wav", lambda path: None, "sound"),
         ("tensor", "a.npy", lambda path: path.write_bytes(b"\x93NUMPY"), "cannot read the tensor"),
+        ("audio", "a.wav", _unfinished_chunk, "sound"),
+        ("tensor", "a.npy", _unfinished_header, "cannot read the tensor"),
         ("tensor", "a.npy", _pickle, "cannot read the tensor"),
         ("tensor", "a.npy", _lying_header, "cannot read the tensor"),
     ],
