@@ -22,6 +22,7 @@ from npuc.commands.run import run_command
 from npuc.commands.tools import tools_group
 from npuc.commands.verify import verify_command
 from npuc.console import open_console
+from npuc.errors import ResourceError
 from npuc.reproducer import write_reproducer
 from npuc.version import npuc_version
 
@@ -106,6 +107,10 @@ def run(arguments: list[str]) -> int:
         return _interrupted(console, signal.SIGINT)
     except _SignalledError as error:
         return _interrupted(console, error.number)
+    except MemoryError:
+        remedy = "use one with more, or a smaller model"
+        _print_error(console, ResourceError("the machine has not enough memory", remedy=remedy).render())
+        return ResourceError.exit_code
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except Exception as error:  # the boundary: what is not a DiagnosticError is a fault of npuc
