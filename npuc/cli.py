@@ -12,6 +12,7 @@ from rich.console import Console
 
 from exporter.errors import DiagnosticError
 from npuc.console import open_console
+from npuc.errors import ResourceError
 from npuc.lazy_group import LazyCommand, LazyGroup
 from npuc.version import npuc_version
 
@@ -121,6 +122,10 @@ def run(arguments: list[str]) -> int:
         return _interrupted(console, error.number)
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
+    except MemoryError:
+        remedy = "use one with more, or a smaller model"
+        _print_error(console, ResourceError("the machine has not enough memory", remedy=remedy).render())
+        return ResourceError.exit_code
     except Exception as error:  # the boundary: what is not a DiagnosticError is a fault of npuc
         from npuc.reproducer import write_reproducer
 
