@@ -13,6 +13,8 @@ from pathlib import Path
 _FRESH_SECONDS = 60.0
 """A folder this young may belong to a process that has not locked it yet."""
 
+_filled: set[Path] = set()
+
 
 @contextlib.contextmanager
 def occupied(folder: Path) -> Iterator[None]:
@@ -25,9 +27,16 @@ def occupied(folder: Path) -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):  # file systems without locks: the age of the folder has to do
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _filled.add(folder)
         yield
     finally:
+        _filled.discard(folder)
         os.close(descriptor)
+
+
+def filled_folders() -> tuple[Path, ...]:
+    """Returns the folders that this process fills now, under the names they had at first."""
+    return tuple(_filled)
 
 
 def is_abandoned(folder: Path, process: int | None = None) -> bool:

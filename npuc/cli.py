@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import click
 from rich.console import Console
 
 from exporter.errors import DiagnosticError
+from npuc import signals
 from npuc.console import open_console
+from npuc.ending import clean_up
 from npuc.errors import ResourceError
 from npuc.lazy_group import LazyCommand, LazyGroup
 from npuc.version import npuc_version
@@ -73,28 +75,14 @@ def cli() -> None:
     """Holds the commands."""
 
 
-class _SignalledError(BaseException):
-    """SIGINT or SIGTERM arrived; unwinds the stack so that temporary folders are removed.
-
-    Not KeyboardInterrupt: CPython kills the process by SIGINT at its exit, whatever the exit code, once a
-    KeyboardInterrupt has passed through ``exec`` of a string (``run_eval_code_obj`` in Python/pythonrun.c),
-    as dataclasses and torch.fx use it.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _on_signal(number: int, _frame: FrameType | None) -> NoReturn:
-    raise _SignalledError(number)
-
-
 def main() -> NoReturn:
     """Runs the command line and exits with the code that docs/exit-codes.md lists."""
-    signal.signal(signal.SIGINT, _on_signal)
-    signal.signal(signal.SIGTERM, _on_signal)
-    sys.exit(run(sys.argv[1:]))
+    signals.install(clean_up)
+    code = run(sys.argv[1:])
+    if signals.received_signal() is not None:
+        clean_up()
+        os._exit(code)  # the interpreter would first take torch and TVM apart, for seconds
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -110,33 +98,38 @@ def run(arguments: list[str]) -> int:
     try:
         result = cli.main(arguments, prog_name="npuc", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except DiagnosticError as error:
-        _print_error(console, error.render())
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except (KeyboardInterrupt, click.exceptions.Abort):
         return _interrupted(console, signal.SIGINT)
-    except _SignalledError as error:
-        return _interrupted(console, error.number)
-    except BrokenPipeError:
+    except (Exception, signals.SignalledError) as error:
+        number = signals.received_signal()
+        if number is not None:  # a library may have made another error of the signal's
+            return _interrupted(console, number)
+        return _failed(console, arguments, error)
+
+
+def _failed(console: Console, arguments: list[str], error: BaseException) -> int:
+    if isinstance(error, DiagnosticError):
+        _print_error(console, error.render())
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
         return 128 + signal.SIGPIPE
-    except MemoryError:
+    if isinstance(error, MemoryError):
         remedy = "use one with more, or a smaller model"
         _print_error(console, ResourceError("the machine has not enough memory", remedy=remedy).render())
         return ResourceError.exit_code
-    except Exception as error:  # the boundary: what is not a DiagnosticError is a fault of npuc
-        from npuc.reproducer import write_reproducer
+    # the boundary: what is not a DiagnosticError is a fault of npuc
+    from npuc.reproducer import write_reproducer
 
-        folder = write_reproducer(arguments, error)
-        _print_error(console, f"internal error: {type(error).__name__}: {error}\n  next:     report {folder}")
-        return INTERNAL_ERROR
+    folder = write_reproducer(arguments, error)
+    _print_error(console, f"internal error: {type(error).__name__}: {error}\n  next:     report {folder}")
+    return INTERNAL_ERROR
 
 
 def _interrupted(console: Console, number: int) -> int:
-    word = "terminated" if number == signal.SIGTERM else "interrupted"
-    console.print(f"{word}; nothing was written. The same command resumes.", style="yellow")
+    console.print(signals.words(number), style="yellow")
     return 128 + number
 
 

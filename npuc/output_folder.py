@@ -14,6 +14,7 @@ from npuc.abandoned import is_abandoned, occupied, remove_folders
 from npuc.artifact_paths import MANIFEST_NAME
 from npuc.disk_error import disk_error
 from npuc.errors import UsageError
+from npuc.signals import raise_if_signalled
 
 _MARK = ".npuc-partial-"
 _OLD = "-old"
@@ -40,6 +41,7 @@ def atomic_folder(destination: Path) -> Iterator[Path]:
         partial.mkdir()
         with occupied(partial):
             yield partial
+            raise_if_signalled()
             _replace(partial, destination)
     except OSError as error:
         remedy = "name a folder on a disk that you may write to with -o"

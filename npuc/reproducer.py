@@ -11,7 +11,7 @@ from pathlib import Path
 from npuc.version import tool_versions
 
 
-def write_reproducer(arguments: list[str], error: Exception) -> Path:
+def write_reproducer(arguments: list[str], error: BaseException) -> Path:
     """Writes the command, the versions and the traceback of an internal error.
 
     Args:

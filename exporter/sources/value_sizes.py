@@ -22,8 +22,8 @@ MAX_GROWN_BYTES = 1 << 30
 MAX_VECTOR_ELEMENTS = 1 << 24
 """Of all integer vectors together: shape inference follows their elements one by one."""
 
-MAX_NODES = 10_000
-"""Of a graph whose shapes are folded; lowering takes time and memory that grow faster than the number of nodes."""
+MAX_NODES = 20_000
+"""Of a graph whose shapes are folded; a chain of so many was compiled and executed."""
 
 _GROWTH = 16
 """A constant so many times larger than what it is made from is not a weight that was unpacked."""

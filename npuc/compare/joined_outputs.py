@@ -18,6 +18,7 @@ _KEEPS = frozenset(
 """Operators whose output has its axes, as they are, from the first input."""
 
 _ELEMENTWISE = frozenset({"Add", "Div", "Mul", "Sub"})
+_Found = dict[ir.Value, dict[int, list[int]]]
 _RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 
 
@@ -30,20 +31,25 @@ def joined_outputs(model: ir.Model) -> dict[str, Joints]:
     Returns:
         Output name → where its tensors meet.
     """
-    found = {value.name or "": _joints(value) for value in model.graph.outputs}
-    return {name: joints for name, joints in found.items() if joints}
+    found: _Found = {}
+    for node in model.graph:  # forwards and once each: a chain may be longer than Python's stack is deep
+        joints = _joints(node, found)
+        if joints:
+            found[node.outputs[0]] = joints
+    return {value.name or "": found[value] for value in model.graph.outputs if value in found}
 
 
-def _joints(value: ir.Value) -> dict[int, list[int]]:
-    node, shape = value.producer(), _shape(value)
-    if node is None or shape is None:
+def _joints(node: ir.Node, found: _Found) -> dict[int, list[int]]:
+    """Those of a node's first output, from those of its inputs."""
+    shape = _shape(node.outputs[0])
+    if shape is None:
         return {}
     if node.op_type == "Concat":
-        return _of_concat(node, shape)
+        return _of_concat(node, shape, found)
     source = _source(node)
     if source is None or (before := _shape(source)) is None:
         return {}
-    joints = _joints(source)
+    joints = found.get(source, {})
     if node.op_type == "Transpose":
         order = list(node.attributes.get_ints("perm", tuple(reversed(range(len(shape))))))
         return {order.index(axis): places for axis, places in joints.items()}
@@ -65,10 +71,12 @@ def _source(node: ir.Node) -> ir.Value | None:
     return None
 
 
-def _of_concat(node: ir.Node, shape: tuple[int, ...]) -> dict[int, list[int]]:
+def _of_concat(node: ir.Node, shape: tuple[int, ...], found: _Found) -> dict[int, list[int]]:
     """Joints between the inputs, those inside one of them, and those that all have in common along another axis."""
     joined = node.attributes.get_int("axis", 0) % len(shape)
-    inner = [{} if value is None else _joints(value) for value in node.inputs]
+    inner: list[dict[int, list[int]]] = [
+        {} if value is None else found.get(value, {}) for value in node.inputs
+    ]
     lengths = [0 if value is None else (_shape(value) or shape)[joined] for value in node.inputs]
     starts = [0, *itertools.accumulate(lengths)]
     places = set(starts[1:-1])

@@ -13,7 +13,6 @@ from exporter.program import Component
 from targets.device import Device
 from targets.target import Lowered, Progress
 from targets.tvm.cpu_target import CpuTarget, summarise
-from targets.tvm.without_torch import import_tvm
 
 TWIN_TRIPLE = "aarch64-linux-musl"
 TWIN_FOLDER = "twin"
@@ -49,15 +48,12 @@ class AppleTarget(CpuTarget):
         cpu = device.cpu
         if progress is not None:
             progress(f"compile {component.name}")
-        import_tvm()
-        from targets.tvm.component_compiler import compile_component  # imports TVM, which takes seconds
-
-        shipped = compile_component(legal, weights_file, cpu.triple, cpu.features, out_dir)
+        shipped = self.compile(legal, weights_file, cpu.triple, cpu.features, out_dir)
         if progress is not None:
             progress(f"compile the executable twin of {component.name}")
         twin_dir = out_dir / TWIN_FOLDER
         twin_dir.mkdir(exist_ok=True)
-        twin = compile_component(legal, weights_file, TWIN_TRIPLE, cpu.features, twin_dir)
+        twin = self.compile(legal, weights_file, TWIN_TRIPLE, cpu.features, twin_dir)
         return dataclasses.replace(
             summarise(legal, device, shipped),
             files=tuple(sorted({*shipped.files, *(f"{TWIN_FOLDER}/{file}" for file in twin.files)})),

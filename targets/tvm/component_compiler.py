@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -12,6 +11,7 @@ from exporter.program import Component
 from targets.errors import TargetError
 from targets.tvm import c_source, toolchain
 from targets.tvm.call_sequence import call_sequence
+from targets.tvm.compiled_component import CompiledComponent
 from targets.tvm.importer import ImportedComponent, import_component
 from targets.tvm.kernel_object import compile_kernels, llvm_target, used_kernels
 from targets.tvm.pipeline import lower_relax
@@ -21,29 +21,11 @@ _RUNTIME_FILES = ("npuc_runtime.h", "npuc_runtime.c")
 _RUNNER_FILES = ("main.c", "linux_calls.h")
 
 
-@dataclasses.dataclass(frozen=True)
-class CompiledComponent:
-    """What was written.
-
-    Attributes:
-        files: Names relative to the output folder, sorted.
-        executable: Name of the runner program, if one was linked.
-        arena_bytes: Scratch memory of a run.
-        weight_bytes: Bytes of the weights the component reads.
-        code_bytes: Bytes of the kernel object.
-        kernels: Names of the distinct kernels.
-        calls: Kernel calls of a run.
-        unscheduled: Products that kept the default loops.
-    """
-
-    files: tuple[str, ...]
-    executable: str | None
-    arena_bytes: int
-    weight_bytes: int
-    code_bytes: int
-    kernels: tuple[str, ...]
-    calls: int
-    unscheduled: tuple[str, ...]
+def compile_from_paths(
+    component: Component, weights_file: str, triple: str, features: Sequence[str], folder: str
+) -> CompiledComponent:
+    """As `compile_component`, with paths as text: what the worker calls."""
+    return compile_component(component, Path(weights_file), triple, features, Path(folder))
 
 
 def compile_component(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -17,12 +16,10 @@ from targets.device import Device, FormatName
 from targets.emulator import Emulator
 from targets.errors import TargetError
 from targets.target import Lowered, Progress
+from targets.tvm.compiled_component import CompiledComponent
 from targets.tvm.executor import AARCH64_EMULATOR, EmulatedExecutor
+from targets.tvm.remote_compiler import compile_in_worker
 from targets.tvm.supported_operators import is_supported
-from targets.tvm.without_torch import import_tvm
-
-if TYPE_CHECKING:
-    from targets.tvm.component_compiler import CompiledComponent
 
 _FORMATS: dict[ir.DataType, FormatName] = {
     ir.DataType.FLOAT: "float32",
@@ -79,11 +76,26 @@ class CpuTarget:
         legal = self.legalize(component, device)
         if progress is not None:
             progress(f"compile {component.name}")
-        import_tvm()
-        from targets.tvm.component_compiler import compile_component  # imports TVM, which takes seconds
-
-        compiled = compile_component(legal, weights_file, device.cpu.triple, device.cpu.features, out_dir)
+        compiled = self.compile(legal, weights_file, device.cpu.triple, device.cpu.features, out_dir)
         return summarise(legal, device, compiled)
+
+    def compile(
+        self, component: Component, weights_file: Path, triple: str, features: Sequence[str], folder: Path
+    ) -> CompiledComponent:
+        """Compiles a component in the worker, which also knows the converters that this target's module registers.
+
+        Args:
+            component: Legal.
+            weights_file: The shared weights.
+            triple: LLVM triple.
+            features: LLVM features.
+            folder: Existing.
+
+        Raises:
+            TargetError: A form of an operator has no kernel.
+            ToolError: The cross compiler is missing or fails, or the worker was killed.
+        """
+        return compile_in_worker(component, weights_file, triple, features, folder, [type(self).__module__])
 
     def execute(
         self, component: Component, lowered: Lowered, out_dir: Path, weights_file: Path

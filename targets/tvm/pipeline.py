@@ -9,6 +9,9 @@ from targets.tvm.schedule import schedule_module
 
 _transform = relax.transform
 
+_LONGEST_KERNEL = {"relax.FuseOps.max_depth": 16}
+"""Operators in one kernel: the time to generate code for a kernel grows faster than its length."""
+
 
 def lower_relax(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
     """Lowers an imported module to a sequence of kernel calls on planned storage.
@@ -20,7 +23,7 @@ def lower_relax(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule
     Returns:
         `main` without data flow, each tensor in allocated storage, and the scheduled kernels.
     """
-    with target:
+    with target, tvm.transform.PassContext(config=_LONGEST_KERNEL):
         fused = tvm.transform.Sequential(
             [
                 _transform.AnnotateTIROpPattern(),

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from exporter.sources.value_sizes import MAX_NODES
 from tests.exporter.sources.pt2_files import edit_graph, save_small
 
 ROW = [1, 4]
@@ -91,7 +92,7 @@ def raw(kind, dims, **content):
 
 
 def chain():
-    names = ["x", *(f"v{index}" for index in range(10_000)), "y"]
+    names = ["x", *(f"v{index}" for index in range(MAX_NODES)), "y"]
     return model([node("Relu", *pair) for pair in itertools.pairwise(names)])
 
 

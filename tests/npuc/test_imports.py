@@ -124,7 +124,7 @@ def test_a_graph_of_one_node_is_compiled_without_torch(imported, tmp_path):
     codes, modules = imported(line)
     assert codes == [0]
     assert not modules & ({"torch", "transformers", "scipy"} | TRAINING)
-    assert "tvm" in modules
+    assert "tvm" not in modules  # it is in the worker that generates code
     codes, modules = imported(line, ["verify", tmp_path / "out"], ["inspect", tmp_path / "out"])
     assert codes == [0, 0, 0]
     assert not modules & (HEAVY - {"onnxruntime"} | TRAINING), "all is in the cache"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -15,20 +13,11 @@ from targets.coverage import Refusal
 from targets.device import Device
 from targets.errors import ToolError
 from targets.lowered import Lowered, Progress
-from targets.snapdragon.hexagon.binding import encodings
 from targets.snapdragon.hexagon.coverage import hexagon_refusals
 from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
-from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED
+from targets.snapdragon.hexagon.processor import DEVICE
 from targets.tvm.executor import require_emulator
-from targets.tvm.without_torch import import_tvm
-
-if TYPE_CHECKING:
-    from targets.snapdragon.hexagon.lower import HexagonBinary
-
-NOTE = (
-    f"the program for Hexagon {EXECUTED.version} runs under {HEXAGON_EMULATOR[0]}; the object file for"
-    f" {DEVICE.version} has the same kernels and is compiled only"
-)
+from targets.tvm.worker_process import generate
 
 
 def has_vector_units(architecture: str) -> bool:
@@ -87,30 +76,7 @@ class HvxAccelerator:
         """
         if progress is not None:
             progress(f"compile {component.name}")
-        import_tvm()
-        from targets.snapdragon.hexagon.lower import lower_hexagon
-
         folder = out_dir / component.name
         folder.mkdir()
-        return _summarise(component.name, lower_hexagon(component, folder))
-
-
-def _summarise(name: str, binary: HexagonBinary) -> Lowered:
-    device_object = binary.device_object or ""
-    digest = hashlib.sha256((binary.folder / device_object).read_bytes()).hexdigest()
-    return Lowered(
-        component=name,
-        files=tuple(f"{name}/{file}" for file in binary.files),
-        executable=f"{name}/{binary.executable}",
-        emulator=HEXAGON_EMULATOR,
-        arena_bytes=binary.arena_bytes,
-        weight_bytes=binary.constant_bytes,
-        code_bytes=binary.code_bytes + binary.constant_bytes,
-        kernels=len(binary.kernels),
-        calls=binary.calls,
-        policy={"int8": "native"},
-        executed=True,
-        execution_note=NOTE,
-        binding={"device object": device_object, "sha256": digest, **encodings(binary.program)},
-        triple=f"hexagon-{DEVICE.version}",
-    )
+        function = "targets.snapdragon.hexagon.summary:lower_and_summarise"
+        return Lowered.from_json(generate(function, component, {"folder": str(folder.absolute())}, out_dir))

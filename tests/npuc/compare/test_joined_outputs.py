@@ -1,5 +1,7 @@
 """Where a graph joins its outputs of several tensors."""
 
+import itertools
+
 import onnx
 import onnx_ir as ir
 import pytest
@@ -59,3 +61,10 @@ def test_what_stands_between_the_concat_and_the_output(operator, output, expecte
 def test_an_output_that_nothing_joins_or_makes():
     assert joined("y = Relu(a)", output="float[1,4,6] y") == {}
     assert joined("y = Concat<axis = 1>(a)", output="float[1,4,6] y") == {}
+
+
+def test_a_chain_longer_than_pythons_stack():
+    names = ["c", *(f"v{number}" for number in range(2000))]
+    chain = "\n".join(f"{after} = Relu({before})" for before, after in itertools.pairwise(names))
+    body = f"c = Concat<axis = 1>(a, b)\n{chain}\ny = Relu({names[-1]})"
+    assert joined(body) == {"y": {1: [4]}}
