@@ -27,11 +27,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load
 
-from exporter.families.multimodal_transformer.runner import load_tokenizer
 from exporter.model_folder import ModelFolder
 from exporter.reference_model.config import ModelConfig
 from exporter.reference_model.dataset import load_kinds, load_requests
 from exporter.reference_model.evaluation import Ablation, evaluate
+from exporter.reference_model.folder_tokenizer import FolderTokenizer
 from exporter.reference_model.generation import TorchAnswerer
 from exporter.reference_model.model import MultiModalTransformer
 from exporter.reference_model.preprocessor import Preprocessor
@@ -149,7 +149,7 @@ def _accuracy(folder: ModelFolder, task: Task) -> float:
     model = task.network.eval()
     assert isinstance(model, MultiModalTransformer)  # noqa: S101 - for the type checker
     preprocessor = Preprocessor.from_json(folder.read_json("preprocessor_config.json"))
-    answer = TorchAnswerer(model, preprocessor, load_tokenizer(folder.read_bytes("tokenizer.json")))
+    answer = TorchAnswerer(model, preprocessor, FolderTokenizer(folder.read_bytes("tokenizer.json")))
     requests, kinds = load_requests(Split.TEST, folder.path), load_kinds(Split.TEST, folder.path)
     return evaluate(answer, requests, kinds, Ablation.NONE).exact_match
 

@@ -19,6 +19,8 @@ from exporter.program import Request
 FILE = "calibration.json"
 MAX_PIXELS = 1 << 26
 """Of one picture; a larger one is refused before it is decoded."""
+MAX_ALL_PIXELS = 1 << 28
+"""Of all pictures of a folder, which are held decoded: 0.8 GB."""
 
 _PROMPTS = (
     "Describe the picture in one sentence.",
@@ -45,7 +47,19 @@ def folder_requests(folder: ModelFolder) -> tuple[Request, ...]:
         raise SourceError(
             f"{FILE} must hold a list of 1 to {MAX_REQUESTS} requests", where=str(folder.path / FILE)
         )
-    return tuple(_request(folder, index, entry) for index, entry in enumerate(entries))
+    requests = []
+    pixels = 0
+    for index, entry in enumerate(entries):
+        requests.append(_request(folder, index, entry))
+        image = requests[-1].image
+        pixels += 0 if image is None else image.width * image.height
+        if pixels > MAX_ALL_PIXELS:
+            raise SourceError(
+                f"the calibration pictures have more than {MAX_ALL_PIXELS} pixels together",
+                where=str(folder.path / FILE),
+                remedy="use fewer or smaller ones",
+            )
+    return tuple(requests)
 
 
 def image_requests(seed: int, count: int, size: tuple[int, int]) -> tuple[Request, ...]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from exporter.errors import SourceError
+from exporter.regular_file import read_regular
+from exporter.strict_json import parse_json
 
-MAX_JSON_BYTES = 64 << 20
-"""A tokenizer.json of a 250k vocabulary is about 20 MB."""
+MAX_JSON_BYTES = 16 << 20
+"""The weight index of a model of a thousand layers is about 2 MB."""
 
 
 class ModelFolder:
@@ -38,8 +40,15 @@ class ModelFolder:
         self._roots = _allowed_roots(path.resolve())
 
     def has(self, name: str) -> bool:
-        """Whether a file of this name is there (a link out of the folder raises on reading, not here)."""
-        return (self.path / name).is_file()
+        """Whether a file of this name is there (a link out of the folder raises on reading, not here).
+
+        Raises:
+            SourceError: There is something else of this name: a folder, a pipe, a device, a link to nothing.
+        """
+        path = self.path / name
+        if not path.is_file() and os.path.lexists(path):
+            self.file(name)
+        return path.is_file()
 
     def file(self, name: str) -> Path:
         """Resolves a file name that may come from an untrusted index.
@@ -77,18 +86,7 @@ class ModelFolder:
         Raises:
             SourceError: It is missing, outside the folder, unreadable, or larger than `limit` bytes.
         """
-        path = self.file(name)
-        size = path.stat().st_size
-        if size > limit:
-            raise SourceError(
-                f"a file is larger than the limit of {limit} bytes", where=str(path), received=f"{size} bytes"
-            )
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise SourceError(
-                "a file cannot be read", where=str(path), received=error.strerror or str(error)
-            ) from error
+        return read_regular(self.file(name), limit)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Reads a JSON object.
@@ -98,8 +96,8 @@ class ModelFolder:
         """
         data = self.read_bytes(name)
         try:
-            value = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(data)
+        except ValueError as error:
             raise SourceError(
                 "a file is not valid JSON", where=str(self.path / name), received=str(error)[:200]
             ) from error

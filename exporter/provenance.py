@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.model_folder import ModelFolder
 
-_FILES = (
+FOLDER_FILES = (
     "config.json",
     "generation_config.json",
     "preprocessor_config.json",
@@ -20,7 +20,10 @@ _FILES = (
     "merges.txt",
     "model.safetensors.index.json",
     "calibration.json",
+    "model.safetensors",
 )
+"""Files that npuc reads of a model folder, besides the shards that an index names."""
+
 _PACKAGES = ("onnx", "onnx-ir", "onnxscript", "torch")
 
 
@@ -34,7 +37,7 @@ def provenance(folder: ModelFolder, weights: Iterable[str]) -> dict[str, Any]:
     Returns:
         JSON-able: `source` (the folder's name), `files` (name → sha256), `versions` (package → version).
     """
-    names = [name for name in _FILES if folder.has(name)] + sorted(weights)
+    names = sorted({name for name in FOLDER_FILES if folder.has(name)} | set(weights))
     return {
         "source": folder.path.resolve().name,
         "files": {name: folder.sha256(name) for name in names},

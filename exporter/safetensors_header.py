@@ -9,13 +9,16 @@ end in a sentence that names the tensor.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from exporter.errors import SourceError
+from exporter.regular_file import open_regular
+from exporter.strict_json import parse_json
+from exporter.tensor_limits import MAX_RANK
 
 MAX_HEADER_BYTES = 100_000_000
 """The limit that the safetensors format itself sets."""
@@ -55,9 +58,9 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         SourceError: The file is truncated, its header is too large or malformed, or its offsets are not a gapless
             partition of the data.
     """
-    size = path.stat().st_size
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
             length = int.from_bytes(stream.read(8), "little")
             if size < 8 or length > min(MAX_HEADER_BYTES, size - 8):
                 raise SourceError(
@@ -66,8 +69,8 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
                     received=f"a header of {length} bytes in a file of {size} bytes",
                     remedy="download the file again",
                 )
-            header = json.loads(stream.read(length))
-    except (ValueError, RecursionError) as error:
+            header = parse_json(stream.read(length))
+    except ValueError as error:
         raise _damaged(path, f"the header is not valid JSON: {str(error)[:120]}") from error
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
@@ -88,7 +91,7 @@ def _parse_entry(path: Path, name: str, entry: Any, base: int) -> StoredTensor:
             "a tensor has an unknown element type", where=f"{path}: {name}", received=repr(dtype)[:80]
         )
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise _damaged(path, f"shape {shape} or offsets {offsets} of {name}"[:200])
+        raise _damaged(path, f"shape {str(shape)[:80]} or offsets {str(offsets)[:80]} of {name}"[:200])
     begin, end = offsets
     if end - begin != (math.prod(shape) * _BITS[dtype] + 7) // 8:
         raise _damaged(path, f"{name}: {dtype}{shape} does not fill its {end - begin} bytes"[:200])
@@ -96,7 +99,11 @@ def _parse_entry(path: Path, name: str, entry: Any, base: int) -> StoredTensor:
 
 
 def _are_counts(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**62 for item in value)
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_RANK
+        and all(type(item) is int and 0 <= item < 2**62 for item in value)
+    )
 
 
 def _check_layout(path: Path, tensors: Mapping[str, StoredTensor], base: int, size: int) -> None:

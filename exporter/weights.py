@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-from exporter.errors import ExportError, SourceError
+from exporter.checkpoint_files import read_checkpoint
+from exporter.errors import ExportError
 from exporter.lazy_tensor import map_rows
 from exporter.model_folder import ModelFolder
 from exporter.program import Array
-from exporter.safetensors_header import StoredTensor, read_header
-
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-_PICKLE_FILES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+from exporter.safetensors_header import StoredTensor
 
 _FLOATS = {"F32": ir.DataType.FLOAT, "F16": ir.DataType.FLOAT16, "BF16": ir.DataType.BFLOAT16}
 
@@ -37,12 +34,8 @@ class Checkpoint:
 
     def __init__(self, folder: ModelFolder) -> None:
         self._where = str(folder.path)
-        self.files = _shard_names(folder)
-        self._tensors: dict[str, StoredTensor] = {}
-        for file in self.files:
-            self._add(read_header(folder.file(file)))
-        if folder.has(INDEX_FILE) and not folder.has(SINGLE_FILE):
-            self._check_index(folder.read_json(INDEX_FILE)["weight_map"], folder)
+        checkpoint = read_checkpoint(folder)
+        self.files, self._tensors = checkpoint.names, checkpoint.tensors
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,26 +94,6 @@ class Checkpoint:
         """A binder for `exporter.capture`: module parameter name → `rename` → tensor of that name."""
         return lambda name, dtype, shape: self.tensor(rename(name), dtype, shape)
 
-    def _add(self, tensors: Mapping[str, StoredTensor]) -> None:
-        for name, tensor in tensors.items():
-            if name in self._tensors:
-                raise SourceError(
-                    "two shards hold a tensor of the same name",
-                    where=f"{self._tensors[name].path.name}, {tensor.path.name}",
-                    received=name,
-                )
-            self._tensors[name] = tensor
-
-    def _check_index(self, weight_map: Mapping[str, str], folder: ModelFolder) -> None:
-        for name, file in weight_map.items():
-            if name not in self._tensors or self._tensors[name].path != folder.file(file):
-                raise SourceError(
-                    "the index names a tensor that its shard does not hold",
-                    where=str(folder.path / INDEX_FILE),
-                    received=f"{name} in {file}",
-                    remedy="download the folder again",
-                )
-
 
 def convert(source: ir.TensorProtocol, dtype: ir.DataType) -> ir.TensorProtocol:
     """Converts a floating tensor lazily.
@@ -135,30 +108,6 @@ def convert(source: ir.TensorProtocol, dtype: ir.DataType) -> ir.TensorProtocol:
         return source
     name = source.name or ""
     return map_rows(source, functools.partial(_convert_block, dtype=dtype, name=name), dtype, name=name)
-
-
-def _shard_names(folder: ModelFolder) -> tuple[str, ...]:
-    if folder.has(SINGLE_FILE):
-        return (SINGLE_FILE,)
-    if folder.has(INDEX_FILE):
-        weight_map = folder.read_json(INDEX_FILE).get("weight_map")
-        if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
-            raise SourceError(
-                "the weight index has no valid weight_map",
-                where=str(folder.path / INDEX_FILE),
-                remedy="download the folder again",
-            )
-        return tuple(sorted(set(weight_map.values())))
-    if any(folder.has(name) for name in _PICKLE_FILES):
-        raise SourceError(
-            "the weights are a Python pickle, which may run code when it is read; npuc does not read it",
-            where=str(folder.path),
-            received="pytorch_model.bin",
-            remedy="convert the weights with safetensors.torch.save_file in an environment you trust",
-        )
-    raise SourceError(
-        "the folder has no weights", where=str(folder.path), received=f"no {SINGLE_FILE}, no {INDEX_FILE}"
-    )
 
 
 def _external(stored: StoredTensor, shape: tuple[int, ...]) -> ir.ExternalTensor:

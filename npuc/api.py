@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exporter.sources.examine import examine_source
 from exporter.sources.locate import require_model
 from npuc.cache import Cache
 from npuc.compile_job import CompileJob
 from npuc.errors import UsageError
 from npuc.input_shapes import with_input_shapes
+from npuc.memory_limit import memory_bound
 from npuc.output_folder import require_replaceable
 from npuc.progress import ProgressReporter, SilentReporter
 from npuc.recipe import NPU_SCHEMES, Recipe
@@ -39,6 +41,7 @@ def compile_model(
     data: str | Path | None = None,
     dump_ir: str | Path | None = None,
     accept_precision_loss: bool = False,
+    memory_limit: str | None = None,
     reporter: ProgressReporter | None = None,
 ) -> Artifact:
     """Compiles a model for a device, executes the result and compares it with the source.
@@ -59,6 +62,7 @@ def compile_model(
         dump_ir: Folder for the graph after each pass.
         accept_precision_loss: Write the artifact even if its number formats lose more than the gates allow; it
             says so.
+        memory_limit: What each process may allocate, such as `8G`; by default what the machine has free.
         reporter: Is told about progress.
 
     Returns:
@@ -85,10 +89,11 @@ def compile_model(
     )
     require_replaceable(job.out)
     require_model(job.model)
-    # what the command line gets wrong is said before graph libraries are imported
-    from npuc.pipeline import run_job
+    with memory_bound(memory_limit, examine_source(job.model)):
+        # what is wrong with the command line or the model is said before graph libraries are imported
+        from npuc.pipeline import run_job
 
-    return run_job(job)
+        return run_job(job)
 
 
 def job_settings(

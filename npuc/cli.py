@@ -14,6 +14,7 @@ from exporter.errors import DiagnosticError
 from npuc import signals
 from npuc.console import open_console
 from npuc.ending import clean_up
+from npuc.errors import ResourceError
 from npuc.lazy_group import LazyCommand, LazyGroup
 from npuc.version import npuc_version
 
@@ -115,6 +116,10 @@ def _failed(console: Console, arguments: list[str], error: BaseException) -> int
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         return 128 + signal.SIGPIPE
+    if isinstance(error, MemoryError):
+        remedy = "use one with more, or a smaller model"
+        _print_error(console, ResourceError("the machine has not enough memory", remedy=remedy).render())
+        return ResourceError.exit_code
     # the boundary: what is not a DiagnosticError is a fault of npuc
     from npuc.reproducer import write_reproducer
 

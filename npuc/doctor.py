@@ -11,12 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from exporter.cache_folder import default_cache
+from exporter.sandbox.isolation_check import network_refusal
 from npuc.cache import Cache
 from npuc.version import TOOLS
 from targets.tools.environment import ToolEnvironment
 from targets.tools.tool import TOOLS as TOOLS_OF_VENDORS
 
 _EMULATORS = dict.fromkeys(("qemu-aarch64", "qemu-hexagon"), "sudo apt-get install -y qemu-user")
+_ALLOW_NAMESPACES = "optional: sudo sysctl kernel.unprivileged_userns_clone=1 (in a container: allow unshare)"
 _DISK_FLOOR = (
     1 << 30
 )  # one compile of the bundled model needs well under 100 MB; 1 GiB leaves room for others
@@ -40,11 +42,17 @@ class Check:
 
 
 def run_checks() -> list[Check]:
-    """Looks at packages, emulators, vendors' tools, the cross compiler and disk space."""
+    """Looks at packages, emulators, vendors' tools, child processes, the cross compiler and disk space."""
     checks = [_package(name) for name in TOOLS]
     checks += [_emulator(name, command) for name, command in _EMULATORS.items()]
     checks += [_vendor_tool(ToolEnvironment(tool)) for tool in TOOLS_OF_VENDORS.values()]
-    return [*checks, _cross_compiler(), _disk("temporary folder", Path(tempfile.gettempdir())), _disk_cache()]
+    return [
+        *checks,
+        _isolation(),
+        _cross_compiler(),
+        _disk("temporary folder", Path(tempfile.gettempdir())),
+        _disk_cache(),
+    ]
 
 
 def _package(name: str) -> Check:
@@ -72,6 +80,15 @@ def _vendor_tool(environment: ToolEnvironment) -> Check:
     record = environment.record()
     found = "not installed" if record is None else f"{tool.package} {record.get('version', 'unknown')}"
     return Check(f"tool {tool.name}", True, f"{found} (optional: {tool.title})", tool.install_command)
+
+
+def _isolation() -> Check:
+    """Never a fault: without namespaces the limits on memory and time still hold."""
+    refusal = network_refusal()
+    found = "files of strangers are read in a child process without network"
+    if refusal:
+        found = f"files of strangers are read in a child process, which keeps the network: {refusal}"
+    return Check("isolation", True, found, _ALLOW_NAMESPACES if refusal else "")
 
 
 def _cross_compiler() -> Check:

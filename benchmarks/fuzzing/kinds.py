@@ -61,26 +61,24 @@ class Kind:
         return copy
 
 
-def _folder(name: str, parser: str, file: str, read: Read, share: int = 8) -> Kind:
-    mutate = mutate_text if file.endswith(".jinja") else mutate_json
-    return Kind(name, parser, seeds.write_folder, file, mutate, read, in_folder=True, share=share)
+def _folder(name: str, parser: str, file: str, mutate: Mutate = mutate_json, share: int = 2) -> Kind:
+    make = seeds.write_shards if file.endswith((".index.json", "a.safetensors")) else seeds.write_folder
+    return Kind(name, parser, make, file, mutate, readers.read_folder, in_folder=True, share=share)
 
 
 _ALL = (
     Kind("onnx", "ONNX file, with external data", seeds.write_onnx, seeds.MODEL, seeds.mutate_onnx,
-         readers.read_model, in_folder=True, share=8),
-    Kind("pt2", ".pt2 archive", seeds.write_pt2, seeds.ARCHIVE, seeds.mutate_archive, readers.read_archive, share=3),
-    Kind("safetensors", "safetensors header", seeds.write_shards, "a.safetensors", seeds.mutate_header,
-         readers.read_weights, in_folder=True),
-    Kind("index", "safetensors index", seeds.write_shards, "model.safetensors.index.json", mutate_json,
-         readers.read_weights, in_folder=True),
-    _folder("config", "config.json", "config.json", readers.read_config),
-    _folder("generation", "generation_config.json", "generation_config.json", readers.read_config),
-    _folder("preprocessor", "preprocessor_config.json", "preprocessor_config.json", readers.read_config),
-    _folder("tokenizer", "tokenizer.json", "tokenizer.json", readers.read_text_files, share=4),
-    _folder("tokenizer_config", "tokenizer_config.json", "tokenizer_config.json", readers.read_text_files, share=4),
-    _folder("template", "chat template", "chat_template.jinja", readers.read_text_files, share=4),
-    _folder("calibration", "calibration.json", "calibration.json", readers.read_calibration),
+         readers.read_model, in_folder=True, share=4),
+    Kind("pt2", ".pt2 archive", seeds.write_pt2, seeds.ARCHIVE, seeds.mutate_archive, readers.read_archive, share=2),
+    _folder("safetensors", "safetensors header", "a.safetensors", seeds.mutate_header),
+    _folder("index", "safetensors index", "model.safetensors.index.json"),
+    _folder("config", "config.json", "config.json", share=4),
+    _folder("generation", "generation_config.json", "generation_config.json"),
+    _folder("preprocessor", "preprocessor_config.json", "preprocessor_config.json"),
+    _folder("tokenizer", "tokenizer.json", "tokenizer.json"),
+    _folder("tokenizer_config", "tokenizer_config.json", "tokenizer_config.json"),
+    _folder("template", "chat template", "chat_template.jinja", mutate_text),
+    _folder("calibration", "calibration.json", "calibration.json"),
     Kind("recipe", "recipe", seeds.write_recipe, "recipe.toml", mutate_text, readers.read_recipe),
     Kind("device", "device file", seeds.write_device, "device.toml", mutate_text, readers.read_device),
     Kind("manifest", "artifact manifest", seeds.write_artifact, "manifest.json", mutate_json, readers.read_artifact,

@@ -203,7 +203,7 @@ def _set(message: Message, field: FieldDescriptor, rng: random.Random) -> None:
 def _scalar(field: FieldDescriptor, rng: random.Random) -> Any:
     kind = field.cpp_type
     if kind == FieldDescriptor.CPPTYPE_ENUM:
-        return rng.choice([value.number for value in field.enum_type.values])
+        return rng.choice([value.number for value in field.enum_type.values] if field.enum_type else [0])
     if kind == FieldDescriptor.CPPTYPE_STRING:
         text = rng.choice(STRINGS).encode("utf-8", "replace")
         return text if field.type == FieldDescriptor.TYPE_BYTES else text.decode()

@@ -9,15 +9,12 @@ import onnx_ir as ir
 from benchmarks.fuzzing.seeds import MODEL
 from exporter.calibration import folder_requests
 from exporter.families.generic.recorded_requests import recorded_requests
-from exporter.families.qwen3_vl.adapter import patch_layout
-from exporter.families.qwen3_vl.config import parse_config
-from exporter.generation_config import end_tokens
 from exporter.model_folder import ModelFolder
-from exporter.options import CaptureOptions
 from exporter.preprocessing.chat_template import QWEN_TEMPLATE, ChatTemplate, read_template, user_message
 from exporter.preprocessing.text import TextTokenizer, read_tokenizer
 from exporter.program import TensorSpec
 from exporter.sources import open_source
+from exporter.sources.examine import examine_source
 from exporter.sources.exported_program import load_archive
 from exporter.weights import Checkpoint
 from npuc.manifest import read_manifest
@@ -36,35 +33,21 @@ def read_model(path: Path) -> None:
 
 def read_archive(path: Path) -> None:
     """A .pt2 archive: copied without what torch would evaluate, then read by torch."""
+    examine_source(str(path))
     load_archive(path)
 
 
-def read_weights(path: Path) -> None:
-    """The headers of a folder's weights, and every tensor."""
-    checkpoint = Checkpoint(ModelFolder(path))
+def read_folder(path: Path) -> None:
+    """A model folder up to its capture: all files looked through, then read again; a prompt to tokens and back."""
+    examine_source(str(path))
+    folder = ModelFolder(path)
+    checkpoint = Checkpoint(folder)
     for name in checkpoint.names:
         checkpoint.stored(name)
-
-
-def read_config(path: Path) -> None:
-    """config.json, the cutting of pictures and the tokens that end an answer."""
-    folder = ModelFolder(path)
-    patch_layout(folder, parse_config(folder.config, str(path)), CaptureOptions(image_size=(64, 64)))
-    end_tokens(folder)
-
-
-def read_text_files(path: Path) -> None:
-    """Tokenizer and chat template, and a prompt through both."""
-    folder = ModelFolder(path)
-    template = ChatTemplate(read_template(folder, QWEN_TEMPLATE))
+    folder_requests(folder)
+    text = ChatTemplate(read_template(folder, QWEN_TEMPLATE)).render([user_message(_PROMPT, 1)])
     tokenizer = TextTokenizer(read_tokenizer(folder))
-    ids = tokenizer.encode(template.render([user_message(_PROMPT, 1)]))
-    tokenizer.decode(ids)
-
-
-def read_calibration(path: Path) -> None:
-    """The requests that a folder brings along."""
-    folder_requests(ModelFolder(path))
+    tokenizer.decode(tokenizer.encode(text))
 
 
 def read_inputs(path: Path) -> None:

@@ -12,17 +12,16 @@ import wave
 import zipfile
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks.fuzzing.mutate import mutate_bytes, mutate_json, mutate_message
-from npuc.manifest import SCHEMA_VERSION
+from npuc.version import SCHEMA_VERSION
 
 MODEL = "model.onnx"
 ARCHIVE = "model.pt2"
@@ -58,7 +57,7 @@ def write_onnx(folder: Path) -> None:
         helper.make_node("MatMul", ["tokens", "query"], ["queries"]),
         helper.make_node("Softmax", ["queries"], ["scores"], axis=-1),
         helper.make_node("Double", ["scores"], ["doubled"], domain="own"),
-        helper.make_node("Constant", [], ["half"], value=numpy_helper.from_array(np.float32(0.5))),
+        helper.make_node("Constant", [], ["half"], value=numpy_helper.from_array(np.array(0.5, np.float32))),
         helper.make_node("Mul", ["doubled", "half"], ["halved"]),
         helper.make_node("MatMul", ["halved", "far"], ["y"]),
     ]
@@ -141,16 +140,16 @@ def mutate_header(data: bytes, rng: random.Random) -> bytes:
 
 
 def write_shards(folder: Path) -> None:
-    """Two files of weights and their index."""
-    names = {"a.safetensors": ["one", "two"], "b.safetensors": ["three"]}
-    for file, tensors in names.items():
-        save_file({name: np.ones((4, 8), ml_dtypes.bfloat16) for name in tensors}, folder / file)
-    index = {
-        "metadata": {"total_size": 192},
-        "weight_map": {t: file for file, ts in names.items() for t in ts},
-    }
+    """The same folder with its weights in two files and an index."""
+    write_folder(folder)
+    whole = folder / "model.safetensors"
+    tensors = load_file(whole)
+    whole.unlink()
+    files = {name: f"{'ab'[number % 2]}.safetensors" for number, name in enumerate(sorted(tensors))}
+    for file in sorted(set(files.values())):
+        save_file({name: tensors[name] for name in files if files[name] == file}, folder / file)
+    index = {"metadata": {"total_size": 0}, "weight_map": files}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    (folder / "config.json").write_text("{}")
 
 
 def write_recipe(folder: Path) -> None:

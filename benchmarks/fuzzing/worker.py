@@ -1,9 +1,9 @@
 """Reads damaged files of one kind, one after the other, and says what became of each.
 
-    python -m benchmarks.fuzzing.worker KIND VALID FIRST COUNT
+    python -m benchmarks.fuzzing.worker [--as-npuc] KIND VALID FIRST COUNT
 
-Prints a line for each file when it begins and when it is done, so that whoever started the process knows at which one
-it ended. A traceback is printed with it.
+What npuc reads in a child process is read in this one, but for `--as-npuc`. Prints a line for each file when it begins
+and when it is done, so that whoever started the process knows at which one it ended. A traceback is printed with it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ import traceback
 import warnings
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from benchmarks.fuzzing.kinds import KINDS, Kind
+from benchmarks.fuzzing import in_process
 from benchmarks.fuzzing.outcome import ACCEPTED, HANG, MEGABYTES, MEMORY, REFUSED, SECONDS, TRACEBACK
 from exporter.errors import DiagnosticError
+
+if TYPE_CHECKING:
+    from benchmarks.fuzzing.kinds import Kind
 
 _ADDRESS_SPACE = 4 << 30
 """Bytes beyond what is mapped at the start: libraries map more than they touch."""
@@ -37,8 +40,12 @@ class _TimeoutError(BaseException):
 
 def main() -> None:
     """Reads files FIRST to FIRST + COUNT - 1 of a kind, made from those in VALID."""
-    kind, valid = KINDS[sys.argv[1]], Path(sys.argv[2])
-    first, count = int(sys.argv[3]), int(sys.argv[4])
+    *options, name, folder, start, number = sys.argv[1:]
+    if "--as-npuc" not in options:
+        in_process.install()
+    from benchmarks.fuzzing.kinds import KINDS  # the readers, which find the child processes replaced
+
+    kind, valid, first, count = KINDS[name], Path(folder), int(start), int(number)
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     warnings.simplefilter("ignore")

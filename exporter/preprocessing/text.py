@@ -1,23 +1,23 @@
-"""Text ↔ tokens: the tokenizer of a model folder."""
+"""Text ↔ tokens: the tokenizer of a model folder, in a child process with limits on memory and time."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers
-
 from exporter.errors import SourceError
 from exporter.model_folder import ModelFolder
+from exporter.sandbox.limits import Limits
+from exporter.sandbox.process import SandboxProcess, call_once
 
-# The pattern that Qwen2, Qwen2.5 and Qwen3 split text with before byte-pair encoding (their tokenizer_config.json
-# has no field for it).
-_QWEN_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+MAX_TOKENIZER_BYTES = 64 << 20
+"""A tokenizer.json of a 250k vocabulary is about 20 MB."""
+
+_CALLS = "exporter.preprocessing.tokenizer_calls"
+_SECONDS = 10
+"""Of one call; a prompt takes milliseconds."""
+_GROWTH = 32
+"""Memory of a tokenizer, in sizes of its file: measured 11 for a byte-pair encoding of 150k tokens."""
 
 
 class TextTokenizer:
@@ -27,35 +27,40 @@ class TextTokenizer:
         data: The content of a `tokenizer.json`.
 
     Raises:
-        SourceError: It is not a tokenizer.
+        SourceError: It is not a tokenizer; as does every method where the tokenizer fails, or takes too long or too
+            much memory.
     """
 
     def __init__(self, data: bytes) -> None:
-        try:
-            self._tokenizer = tokenizers.Tokenizer.from_buffer(data)
-        except Exception as error:  # the library raises a bare Exception
-            raise SourceError(
-                "tokenizer.json cannot be read",
-                received=str(error)[:200],
-                remedy="download the folder again",
-            ) from error
+        what = "the tokenizer's work"
+        self._process = SandboxProcess(_limits(len(data)), what=what, where="tokenizer.json")
+        self._size: int = self._process.call(f"{_CALLS}:load", data)
 
     @property
     def vocabulary_size(self) -> int:
         """Number of tokens, special ones included."""
-        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+        return self._size
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text; special tokens written out in it are recognised, none are added."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of a text; special tokens written out in it are recognised.
+
+        Args:
+            text: Any; half of a surrogate pair in it becomes a question mark.
+            special: Whether the tokens are added that the tokenizer puts around each text.
+        """
+        ids: list[int] = self._process.call(
+            f"{_CALLS}:encode", text.encode("utf-8", "replace"), special=special
+        )
+        return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids, without special tokens."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+        text: bytes = self._process.call(f"{_CALLS}:decode", ids=[int(token) for token in ids])
+        return text.decode()
 
     def token_id(self, token: str) -> int | None:
         """Id of one token, if the vocabulary has it."""
-        found: int | None = self._tokenizer.token_to_id(token)
+        found: int | None = self._process.call(f"{_CALLS}:token_id", token.encode())
         return found
 
     def stream(self, ids: Iterable[int]) -> Iterator[str]:
@@ -84,7 +89,7 @@ def read_tokenizer(folder: ModelFolder) -> bytes:
         SourceError: The folder has neither, or they are damaged.
     """
     if folder.has("tokenizer.json"):
-        return folder.read_bytes("tokenizer.json")
+        return folder.read_bytes("tokenizer.json", MAX_TOKENIZER_BYTES)
     if folder.has("vocab.json") and folder.has("merges.txt"):
         return _from_vocabulary(folder)
     raise SourceError(
@@ -96,38 +101,36 @@ def read_tokenizer(folder: ModelFolder) -> bytes:
 
 
 def _from_vocabulary(folder: ModelFolder) -> bytes:
-    vocabulary = folder.read_json("vocab.json")
+    folder.read_json("vocab.json")
+    vocabulary = folder.read_bytes("vocab.json")
     lines = folder.read_bytes("merges.txt").decode("utf-8", errors="replace").splitlines()
     pairs = [line.partition(" ") for line in lines if line and not line.startswith("#version")]
-    merges = [(left, right) for left, _, right in pairs]
-    try:
-        tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    except Exception as error:  # the library raises bare exceptions
-        raise SourceError(
-            "vocab.json and merges.txt do not make a tokenizer",
-            where=str(folder.path),
-            received=str(error)[:200],
-        ) from error
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(tokenizers.Regex(_QWEN_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
+    made: bytes = call_once(
+        f"{_CALLS}:from_vocabulary",
+        vocabulary,
+        limits=_limits(len(vocabulary)),
+        what="making a tokenizer",
+        where=str(folder.path / "vocab.json"),
+        merges=[(left, right) for left, _, right in pairs],
+        added=list(_added_tokens(folder)),
     )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_tokens(list(_added_tokens(folder)))
-    return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False).encode()
+    return made
 
 
-def _added_tokens(folder: ModelFolder) -> Iterator[tokenizers.AddedToken]:
+def _added_tokens(folder: ModelFolder) -> Iterator[tuple[str, bool, bool]]:
     """The special tokens of tokenizer_config.json, in the order of their ids."""
     if not folder.has("tokenizer_config.json"):
         return
     added = folder.read_json("tokenizer_config.json").get("added_tokens_decoder", {})
     entries: Mapping[str, Any] = added if isinstance(added, dict) else {}
-    for _, entry in sorted(entries.items(), key=lambda item: int(item[0]) if item[0].isdigit() else -1):
+    for _, entry in sorted(entries.items(), key=lambda item: _number(item[0])):
         if isinstance(entry, dict) and isinstance(entry.get("content"), str):
-            yield tokenizers.AddedToken(
-                entry["content"], special=bool(entry.get("special")), normalized=bool(entry.get("normalized"))
-            )
+            yield entry["content"], bool(entry.get("special")), bool(entry.get("normalized"))
+
+
+def _number(token: str) -> int:
+    return int(token) if token.isdecimal() and len(token) < 10 else -1
+
+
+def _limits(size: int) -> Limits:
+    return Limits(memory=(1 << 30) + _GROWTH * size, seconds=_SECONDS, wall_seconds=10.0 * _SECONDS)

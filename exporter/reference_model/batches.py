@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
 
 from exporter.reference_model.augmentation import mask_spectrogram, vary_clip, warp_digit
 from exporter.reference_model.corpus import Corpus
@@ -15,7 +14,7 @@ from exporter.reference_model.examples import place_digits
 from exporter.reference_model.preprocessor import Float32, Int64, Preprocessor
 from exporter.reference_model.questions import Kind, draw_question, drop_words, solve
 from exporter.reference_model.splits import Split
-from exporter.reference_model.tokenizer import END, START, token_id
+from exporter.reference_model.tokenizer import END, START, WordTokenizer, token_id
 
 IGNORED = -100
 """Target of padding; `torch.nn.functional.cross_entropy` leaves it out by default."""
@@ -76,7 +75,7 @@ class BatchSource:
         self,
         corpus: Corpus,
         preprocessor: Preprocessor,
-        tokenizer: Tokenizer,
+        tokenizer: WordTokenizer,
         *,
         pairs: int,
         variants: int,
@@ -146,7 +145,7 @@ class BatchSource:
         return self._answer_inputs[answers], self._answer_targets[answers]
 
 
-def encode_answer(tokenizer: Tokenizer, answer: str) -> tuple[Int64, Int64]:
+def encode_answer(tokenizer: WordTokenizer, answer: str) -> tuple[Int64, Int64]:
     """Returns decoder inputs and targets of an answer, [ANSWER_LENGTH] each."""
     digits = tokenizer.encode(answer).ids
     inputs = np.full(ANSWER_LENGTH, token_id(tokenizer, END), np.int64)

@@ -66,6 +66,12 @@ class ModelConfig:
         return self.width // self.heads
 
     @property
+    def layers(self) -> int:
+        """Of all parts together."""
+        values = dataclasses.asdict(self)
+        return sum(int(value) for name, value in values.items() if name.endswith("_layers"))
+
+    @property
     def vision_tokens(self) -> int:
         """Tokens the image stem makes: one for each 8 × 8 pixels."""
         return (self.image_height // 8) * (self.image_width // 8)

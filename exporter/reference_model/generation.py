@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from exporter.program import Request
 from exporter.reference_model.model import MultiModalTransformer
 from exporter.reference_model.preprocessor import Preprocessor
+from exporter.reference_model.tokenizer import WordTokenizer
 
 
 class TorchAnswerer:
@@ -24,7 +24,7 @@ class TorchAnswerer:
     """
 
     def __init__(
-        self, model: MultiModalTransformer, preprocessor: Preprocessor, tokenizer: Tokenizer
+        self, model: MultiModalTransformer, preprocessor: Preprocessor, tokenizer: WordTokenizer
     ) -> None:
         self._model = model
         self._preprocessor = preprocessor

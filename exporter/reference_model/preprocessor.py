@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tokenizers import Tokenizer
 
 from exporter.errors import SourceError
 from exporter.preprocessing.audio import LogMel
-from exporter.reference_model.tokenizer import PADDING, token_id
+from exporter.reference_model.tokenizer import PADDING, WordTokenizer, token_id
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -73,7 +72,7 @@ class Preprocessor:
             )
         return self.audio(samples, sample_rate)
 
-    def question(self, tokenizer: Tokenizer, prompt: str) -> tuple[Int64, Float32]:
+    def question(self, tokenizer: WordTokenizer, prompt: str) -> tuple[Int64, Float32]:
         """Turns a question into padded token ids [text_length] and their additive mask [1, 1, text_length].
 
         Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 
@@ -31,7 +33,32 @@ def build_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def token_id(tokenizer: Tokenizer, token: str) -> int:
+class Encoded(Protocol):
+    """What `WordTokenizer.encode` returns."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Of the tokens."""
+        ...
+
+
+class WordTokenizer(Protocol):
+    """The part of `tokenizers.Tokenizer` that the model needs."""
+
+    def encode(self, sequence: str) -> Encoded:
+        """Text to tokens."""
+        ...
+
+    def decode(self, ids: list[int]) -> str:
+        """Token ids to text, without special tokens."""
+        ...
+
+    def token_to_id(self, token: str) -> int | None:
+        """Id of one token, if there is one."""
+        ...
+
+
+def token_id(tokenizer: WordTokenizer, token: str) -> int:
     """Returns the id of a token.
 
     Raises:

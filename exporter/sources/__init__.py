@@ -30,7 +30,9 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
         SourceError: There is nothing of this name, or it is unreadable or damaged.
         ExportError: The model is not supported.
     """
-    from exporter.options import CaptureOptions  # imports onnx_ir, which looking for a model does not need
+    from exporter.options import (
+        CaptureOptions,  # imports onnx_ir, which looking a model through does not need
+    )
 
     options = options or CaptureOptions()
     name = str(model)

@@ -17,10 +17,15 @@ from exporter.errors import ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.options import CaptureOptions
 from exporter.program import Program, Role
+from exporter.sandbox.limits import Limits
+from exporter.sandbox.process import call_once
 from exporter.shorten import shorten
-from exporter.sources.pt2_archive import copy_archive
+from exporter.sources.examine import examine_source
+from exporter.sources.pt2_archive import MAX_SAMPLE_BYTES
 from exporter.sources.python_factory import bind_tensors, tensor_spec
 from exporter.sources.torch_original import torch_original
+
+_TORCH_MEMORY = 2 << 30
 
 
 def open_exported_program(path: Path, options: CaptureOptions) -> Program:
@@ -30,6 +35,7 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
         SourceError: It is not a .pt2 archive, or reading it might run code.
         ExportError: Its sizes are dynamic, or an operator has no ONNX form.
     """
+    examine_source(str(path))
     exported = load_archive(path)
     example = _example(exported, path)
     specs = tuple(tensor_spec(name, tensor) for name, tensor in example.items())
@@ -54,7 +60,17 @@ def load_archive(path: Path) -> torch.export.ExportedProgram:
     """
     with tempfile.TemporaryDirectory(prefix="npuc-pt2-") as temporary:
         copy = Path(temporary) / "model.pt2"
-        copy_archive(path, copy)
+        limits = Limits(
+            memory=_TORCH_MEMORY + 2 * MAX_SAMPLE_BYTES, file_bytes=path.stat().st_size + MAX_SAMPLE_BYTES
+        )
+        call_once(
+            "exporter.sources.examined_file:copy_pt2",
+            limits=limits,
+            what="reading the .pt2 file",
+            where=str(path),
+            path=str(path),
+            destination=str(copy),
+        )
         try:
             return torch.export.load(copy)
         except Exception as error:  # torch raises many unrelated classes for a damaged archive

@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 
 import onnx
-import onnx_ir as ir
 
 from exporter.errors import SourceError
 from exporter.model_folder import ModelFolder
 from exporter.sources.onnx_tensors import PlacedTensor, placed_tensors
+from exporter.sources.sized_graph import ELEMENT_BITS
 
 _KEYS = {"location", "offset", "length", "checksum"}
 
@@ -85,7 +85,7 @@ def tensor_bytes(tensor: onnx.TensorProto) -> int:
     Raises:
         ValueError: Its element type is unknown or text, or an extent is negative.
     """
-    dtype = ir.DataType(tensor.data_type)
-    if any(extent < 0 for extent in tensor.dims) or dtype in (ir.DataType.UNDEFINED, ir.DataType.STRING):
-        raise ValueError(f"{dtype.name} {list(tensor.dims)}")
-    return -(-math.prod(tensor.dims) * dtype.bitwidth // 8)
+    dtype = onnx.TensorProto.DataType.Name(tensor.data_type)
+    if any(extent < 0 for extent in tensor.dims) or dtype not in ELEMENT_BITS:
+        raise ValueError(f"{dtype} {list(tensor.dims)}")
+    return -(-math.prod(tensor.dims) * ELEMENT_BITS[dtype] // 8)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import onnx
-from google.protobuf.message import DecodeError
-
-from exporter.errors import SourceError
-from exporter.sources.external_data import external_files
+from exporter.errors import DiagnosticError
+from exporter.sources.examine import examine_source
 from exporter.sources.locate import model_path
 
 SIZE_LIMIT = 2 << 30
@@ -36,7 +33,7 @@ def source_fingerprint(model: str) -> str | None:
             digest.update(f"{file.relative_to(path.parent)}\0{file.stat().st_size}\0".encode())
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
-    except (OSError, ValueError, DecodeError, SourceError):
+    except (OSError, ValueError, DiagnosticError):
         return None
     return digest.hexdigest()
 
@@ -58,7 +55,7 @@ def source_identity(model: str) -> str | None:
     path = model_path(model)
     try:
         entries = [(file, file.stat()) for file in sorted(_files(path))]
-    except (OSError, ValueError, DecodeError, SourceError):
+    except (OSError, ValueError, DiagnosticError):
         return None
     digest = hashlib.sha256()
     for file, status in entries:
@@ -70,6 +67,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return [file for file in path.rglob("*") if file.is_file()]
     if path.suffix == ".onnx" and path.is_file():
-        # of a file that names others outside its folder nothing is read: opening it says why
-        return [path, *external_files(onnx.load(path, load_external_data=False), path)]
+        # of a file that is not accepted nothing is read: opening it says why
+        examined = examine_source(str(path))
+        return [path, *(path.parent / name for name in (examined.files if examined is not None else ()))]
     return [path] if path.suffix == ".pt2" and path.is_file() else []

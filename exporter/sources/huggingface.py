@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.errors import ExportError
 from exporter.families.registry import FAMILIES
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
 from exporter.program import Program
+from exporter.sources.examine import examine_source
+from exporter.sources.examined_folder import unsupported_family
 
 
 def open_folder(path: Path, options: CaptureOptions) -> Program:
@@ -20,18 +21,10 @@ def open_folder(path: Path, options: CaptureOptions) -> Program:
         SourceError: config.json is missing or damaged.
         ExportError: No family matches, or the family cannot capture it.
     """
+    examine_source(str(path))
     folder = ModelFolder(path)
     config = folder.config
     family = next((family for family in FAMILIES.values() if family.matches(config)), None)
     if family is None:
-        supported = sorted(name for name in FAMILIES if name != "generic")
-        raise ExportError(
-            "the model's architecture is not supported",
-            where=str(path / "config.json"),
-            received=f"model_type = {str(config.get('model_type'))[:80]!r}",
-            remedy=(
-                f"supported: {', '.join(supported)}. Any other model can be given as file.py:function "
-                "(returning a torch module and example inputs), as a .pt2 or as an .onnx file"
-            ),
-        )
+        raise unsupported_family(folder, sorted(name for name in FAMILIES if name != "generic"))
     return family.capture(folder, options)

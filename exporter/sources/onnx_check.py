@@ -5,27 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-import onnx_ir as ir
 from onnx import shape_inference
 
 from exporter.errors import DiagnosticError, ExportError, SourceError
 from exporter.shorten import shorten
 from exporter.sources.external_data import external_files, tensor_bytes
 from exporter.sources.function_calls import check_functions
+from exporter.sources.onnx_operators import check_nodes, has_known_operators
 from exporter.sources.onnx_skeleton import without_weights
 from exporter.sources.onnx_tensors import PlacedTensor, node_lists, placed_tensors
-from exporter.sources.value_sizes import MAX_RANK, check_value_sizes
+from exporter.sources.sized_graph import SizedGraph, sized_proto
+from exporter.sources.value_sizes import check_value_sizes
+from exporter.tensor_limits import MAX_RANK
 
 _NOT_INFERRED = frozenset({"MeanVarianceNormalization"})
 """Operators whose definition by other ones is of a newer opset than theirs, at which onnx's own inference fails."""
 
 
-def check_onnx(proto: onnx.ModelProto, path: Path) -> None:
+def check_onnx(proto: onnx.ModelProto, path: Path) -> SizedGraph:
     """Checks a model by onnx's own checker and shape inference, and the sizes of all its values.
 
     Args:
         proto: As parsed, without external data.
         path: Of the file, for errors.
+
+    Returns:
+        Types and shapes of its values, as far as they follow from the file.
 
     Raises:
         SourceError: The file is damaged, or the graph is not a valid one.
@@ -42,7 +47,8 @@ def check_onnx(proto: onnx.ModelProto, path: Path) -> None:
                 "an initializer is sparse", str(path), "sparse_initializer", "store it as a dense one"
             )
         _check_boundary(proto.graph, path)
-        _check_graph(proto, path)
+        check_nodes(proto, path)
+        return _check_graph(proto, path)
     except DiagnosticError:
         raise
     except Exception as error:  # the checker, the inference and protobuf have exception classes of their own
@@ -69,8 +75,8 @@ def _check_names(proto: onnx.ModelProto, path: Path) -> None:
             raise SourceError("a name is not UTF-8 text", where=f"{path}: {where}", received=repr(name)[:80])
 
 
-def _check_graph(proto: onnx.ModelProto, path: Path) -> None:
-    known = _has_known_operators(proto)
+def _check_graph(proto: onnx.ModelProto, path: Path) -> SizedGraph:
+    known = has_known_operators(proto)
     skeleton = without_weights(proto)
     strict = known and not _holds(proto, _NOT_INFERRED)
     inferred = shape_inference.infer_shapes(skeleton, check_type=known, strict_mode=strict)
@@ -79,7 +85,9 @@ def _check_graph(proto: onnx.ModelProto, path: Path) -> None:
         value.type.tensor_type.shape.SetInParent()  # the checker wants one, also where a user may choose it
     if known:  # others are named, in npuc's own words, where operators are checked
         onnx.checker.check_model(inferred)
-    check_value_sizes(ir.from_proto(inferred).graph, path)
+    graph = sized_proto(inferred.graph)
+    check_value_sizes(graph, path)
+    return graph
 
 
 def _check_tensor(placed: PlacedTensor, path: Path) -> None:
@@ -119,18 +127,6 @@ def _check_boundary(graph: onnx.GraphProto, path: Path) -> None:
 
 def _holds(proto: onnx.ModelProto, operators: frozenset[str]) -> bool:
     return any(node.op_type in operators for nodes in node_lists(proto) for node in nodes.nodes)
-
-
-def _has_known_operators(proto: onnx.ModelProto) -> bool:
-    """Whether each node is a standard operator or calls a function of the file."""
-    versions = {opset.domain or "ai.onnx": opset.version for opset in proto.opset_import}
-    functions = {(function.domain, function.name) for function in proto.functions}
-    return all(
-        (node.domain, node.op_type) in functions
-        or (node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, versions.get("ai.onnx", 0), ""))
-        for nodes in node_lists(proto)
-        for node in nodes.nodes
-    )
 
 
 def _unsupported(what: str, where: str, received: str, remedy: str) -> ExportError:

@@ -12,22 +12,21 @@ import onnx_ir as ir
 from onnx_ir.external_data import set_base_dir
 from onnx_ir.passes.common import InlinePass
 
-from exporter.errors import DiagnosticError, ExportError, SourceError
+from exporter.errors import DiagnosticError, ExportError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.modality import tag_modalities
 from exporter.options import CaptureOptions
 from exporter.program import Component, Program, Role, tensor_spec
 from exporter.shorten import shorten
 from exporter.simplify import simplify
-from exporter.sources.external_data import external_files
+from exporter.sources.examine import examine_source, require_same
 from exporter.sources.input_shapes import fix_input_shapes, infer_static_shapes
-from exporter.sources.onnx_check import check_onnx
+from exporter.sources.onnx_operators import nested_graph, unknown_operator
 from exporter.sources.onnx_original import onnx_original
+from exporter.sources.onnx_parse import parse_onnx
 from exporter.sources.opset import to_opset
+from exporter.sources.sized_ir import sized_ir
 from exporter.sources.value_sizes import check_node_count, check_value_sizes
-
-MAX_PROTO_BYTES = (1 << 31) - 1
-"""Protocol buffers cannot be larger; bigger models keep their weights in external files."""
 
 _GRAPHS = {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}
 
@@ -42,8 +41,9 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
         SourceError: The file is damaged, or its external data are missing or outside its folder.
         ExportError: Dynamic shapes, unknown operators, or no way to opset 23.
     """
-    proto = _parse(path)
-    check_onnx(proto, path)
+    examined = examine_source(str(path))
+    proto = parse_onnx(path)
+    require_same(path)
     with _foreign_errors("the graph cannot be read", path):
         model = ir.from_proto(proto)
         set_base_dir(model.graph, path.parent)
@@ -51,16 +51,16 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     _drop_initializer_inputs(model.graph)
     fix_input_shapes(model.graph, options.input_shapes, path)
     infer_static_shapes(model)
-    check_value_sizes(model.graph, path)
+    check_value_sizes(sized_ir(model.graph), path)
     _check_operators(model, path)
     model = to_opset(model, path)
     unknown = None
     while unknown != (unknown := infer_static_shapes(model)):
-        check_value_sizes(model.graph, path)
+        check_value_sizes(sized_ir(model.graph), path)
         with _foreign_errors("the graph cannot be simplified", path):
             simplify(model)  # folds what is computed from shapes, from which more shapes follow
-    check_value_sizes(model.graph, path)
-    check_node_count(model.graph, path)
+    check_value_sizes(sized_ir(model.graph), path)
+    check_node_count(len(model.graph), path)
     _check_control_flow(model.graph, path)
     _check_types(model.graph, path)
     _check_outputs(model.graph, path)
@@ -69,19 +69,8 @@ def open_onnx(path: Path, options: CaptureOptions) -> Program:
     tag_modalities(model.graph, (), modality)
     component = Component(COMPONENT, Role.MODEL, modality, model)
     original = onnx_original(path, component.inputs)
-    weights = [str(file.relative_to(path.parent)) for file in external_files(proto, path)]
+    weights = () if examined is None else examined.files
     return generic_program(component, path, options, original, weight_files=weights)
-
-
-def _parse(path: Path) -> onnx.ModelProto:
-    if path.stat().st_size > MAX_PROTO_BYTES:
-        raise SourceError(
-            "the .onnx file is larger than 2 GiB", where=str(path), remedy="save its weights externally"
-        )
-    try:
-        return onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf has an exception class of its own for damaged files
-        raise SourceError("the .onnx file is damaged", where=str(path), received=shorten(error)) from error
 
 
 def _drop_initializer_inputs(graph: ir.Graph) -> None:
@@ -95,12 +84,7 @@ def _check_operators(model: ir.Model, path: Path) -> None:
     for node in model.graph.all_nodes():
         version = model.opset_imports.get(node.domain, 0)
         if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type, version, ""):
-            raise ExportError(
-                "an operator is not part of standard ONNX",
-                where=f"{path}: node {node.name or '(unnamed)'}",
-                received=f"{node.domain or 'ai.onnx'}::{node.op_type}, opset {version}",
-                remedy="export the model with standard operators only",
-            )
+            raise unknown_operator(node.name or "", node.domain, node.op_type, version, path)
 
 
 @contextlib.contextmanager
@@ -123,12 +107,7 @@ def _check_control_flow(graph: ir.Graph, path: Path) -> None:
     """No back end has loops; they are refused before the reference runs them, which may take for ever."""
     for node in graph:
         if any(attribute.type in _GRAPHS for attribute in node.attributes.values()):
-            raise ExportError(
-                "an operator runs a nested graph",
-                where=f"{path}: node {node.name or '(unnamed)'}",
-                received=node.op_type,
-                remedy="unroll loops, and export one branch",
-            )
+            raise nested_graph(node.name or "", node.op_type, path)
 
 
 def _check_types(graph: ir.Graph, path: Path) -> None:

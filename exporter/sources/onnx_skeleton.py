@@ -43,11 +43,10 @@ def _is_lifted(tensor: onnx.TensorProto) -> bool:
 
 def _add_inputs(graph: onnx.GraphProto, tensors: Iterable[onnx.TensorProto]) -> None:
     present = {value.name for value in graph.input}
-    graph.input.extend(
-        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-        for tensor in tensors
-        if tensor.name not in present
-    )
+    for tensor in tensors:
+        if tensor.name not in present:  # two branches may each have one of a name
+            present.add(tensor.name)
+            graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
 
 
 def _lift_nested(skeleton: onnx.ModelProto) -> None:

@@ -7,21 +7,22 @@ leaves no room for two readers that understand one archive differently.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch.utils import _pytree as pytree
 
 from exporter.errors import ExportError, SourceError
 from exporter.shorten import shorten
 from exporter.sources.pt2_graph import UnsafeGraphError, check_path, copy_graph
+from exporter.sources.pt2_operators import is_allowed_operator, is_listed_operator
+from exporter.strict_json import parse_json
+from exporter.tensor_limits import MAX_RANK
 
 MAX_JSON_BYTES = 256 << 20
 
@@ -38,6 +39,28 @@ _ENTRIES = re.compile(
 _BLOCK = 1 << 20
 
 
+def check_archive(path: Path) -> int:
+    """Checks what can be checked without torch.
+
+    Args:
+        path: The .pt2 file.
+
+    Returns:
+        Bytes of its weights.
+
+    Raises:
+        SourceError: Reading the file might run code, or it is not an archive.
+        ExportError: It has symbolic sizes.
+    """
+    with _refusals(path), zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        _check_entries(path, entries)
+        for entry in entries:
+            if _is_document(_inner_name(entry)):
+                _document(path, archive, entry, is_listed_operator)
+        return sum(entry.file_size for entry in entries if not entry.filename.endswith(".json"))
+
+
 def copy_archive(path: Path, destination: Path) -> None:
     """Writes a copy that torch can read without running anything of it.
 
@@ -49,12 +72,17 @@ def copy_archive(path: Path, destination: Path) -> None:
         SourceError: Reading the file might run code, or it is not an archive.
         ExportError: It has symbolic sizes.
     """
+    with _refusals(path), zipfile.ZipFile(path) as archive, zipfile.ZipFile(destination, "w") as copy:
+        entries = archive.infolist()
+        _check_entries(path, entries)
+        for entry in entries:
+            _copy_entry(path, archive, entry, copy)
+
+
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(destination, "w") as copy:
-            entries = archive.infolist()
-            _check_entries(path, entries)
-            for entry in entries:
-                _copy_entry(path, archive, entry, copy)
+        yield
     except UnsafeGraphError as error:
         raise _refuse(path, str(error)) from error
     except (
@@ -88,26 +116,31 @@ def _copy_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, co
     target = zipfile.ZipInfo(f"model/{name}")
     if name == _SAMPLES:
         copy.writestr(target, _samples(path, archive.read(entry)))
-    elif name.endswith(".json"):
-        document = _document(path, name, archive.read(entry))
-        if name != _GRAPH:
-            _check_sizes(document, {_inner_name(item): item.file_size for item in archive.infolist()}, name)
-        copy.writestr(target, json.dumps(document))
+    elif _is_document(name):
+        copy.writestr(target, json.dumps(_document(path, archive, entry, is_allowed_operator)))
     else:
         with archive.open(entry) as source, copy.open(target, "w", force_zip64=True) as written:
             while block := source.read(_BLOCK):
                 written.write(block)
 
 
-def _document(path: Path, name: str, data: bytes) -> Any:
-    document = json.loads(data)
+def _is_document(name: str) -> bool:
+    return name.endswith(".json") and not name.startswith("extra/")
+
+
+def _document(
+    path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, is_allowed: Callable[[str], bool]
+) -> Any:
+    name = _inner_name(entry)
+    document = parse_json(archive.read(entry))
     _refuse_symbols(path, document)
     if name == _GRAPH:
-        return copy_graph(document)
-    for tensor, entry in document["config"].items():
+        return copy_graph(document, is_allowed)
+    for tensor, stored in document["config"].items():
         check_path(tensor)
-        if entry.get("use_pickle") is not False:
+        if stored.get("use_pickle") is not False:
             raise UnsafeGraphError(f"a pickled tensor in {name}")
+    _check_sizes(document, {_inner_name(item): item.file_size for item in archive.infolist()}, name)
     return document
 
 
@@ -115,6 +148,8 @@ def _check_sizes(config: dict[str, Any], sizes: dict[str, int], name: str) -> No
     """From an entry without bytes torch makes a tensor of zeros, of any size."""
     for tensor, entry in config["config"].items():
         extents = [int(size["as_int"]) for size in entry["tensor_meta"]["sizes"]]
+        if len(extents) > MAX_RANK:
+            raise ValueError(f"{tensor} has {len(extents)} axes")
         stored = sizes[f"{name.rpartition('/')[0]}/{entry['path_name']}"]
         if stored == 0 and math.prod(extents) != 0:
             raise ValueError(f"{tensor} of shape {extents} has no bytes")
@@ -140,6 +175,9 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 def _samples(path: Path, data: bytes) -> bytes:
     """The sample inputs, read as plain tensors and written anew."""
+    import torch
+    from torch.utils import _pytree as pytree
+
     _check_stored(path, data)
     try:
         samples = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from exporter.sources.pt2_operators import is_allowed_operator
@@ -29,11 +29,14 @@ class UnsafeGraphError(ValueError):
     """Says what in a graph might run code when torch reads it."""
 
 
-def copy_graph(document: Mapping[str, Any]) -> dict[str, Any]:
+def copy_graph(
+    document: Mapping[str, Any], is_allowed: Callable[[str], bool] = is_allowed_operator
+) -> dict[str, Any]:
     """Copies the content of `models/model.json` for torch to read.
 
     Args:
         document: The parsed file.
+        is_allowed: Decides on operators.
 
     Returns:
         The same program with no guards and no notes for people but the module of each node.
@@ -44,7 +47,7 @@ def copy_graph(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     module = document["graph_module"]
     graph, signature = dict(module["graph"]), module["signature"]
-    graph["nodes"] = [_node(node) for node in graph["nodes"]]
+    graph["nodes"] = [_node(node, is_allowed) for node in graph["nodes"]]
     if document["range_constraints"] or graph.get("custom_obj_values"):
         raise UnsafeGraphError("symbols or custom objects")
     for name in graph["tensor_values"]:
@@ -80,9 +83,9 @@ def check_path(path: object) -> None:
         raise UnsafeGraphError(f"the name {str(path)[:80]!r} of a tensor")
 
 
-def _node(node: Mapping[str, Any]) -> dict[str, Any]:
+def _node(node: Mapping[str, Any], is_allowed: Callable[[str], bool]) -> dict[str, Any]:
     target = node["target"]
-    if not isinstance(target, str) or not is_allowed_operator(target):
+    if not isinstance(target, str) or not is_allowed(target):
         raise UnsafeGraphError(f"operator {str(target)[:120]}")
     modules = node.get("metadata", {}).get("nn_module_stack")
     kept = isinstance(modules, str) and _MODULES.fullmatch(modules)

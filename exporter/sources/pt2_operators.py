@@ -6,7 +6,7 @@ state of the process. Only what computes is listed; a name that is missing here 
 
 from __future__ import annotations
 
-import torch
+import re
 
 _NAMES = """
 _adaptive_avg_pool2d _adaptive_avg_pool3d _assert_tensor_metadata _conj _convolution _log_softmax
@@ -63,19 +63,31 @@ ATEN_OPERATORS = frozenset(_NAMES.split())
 """Names without their overload; the form that works in place, with `_` at its end, is allowed along with each."""
 
 _ATEN = "torch.ops.aten."
+_GETITEM = "_operator.getitem"
+_OVERLOAD = re.compile(r"\w+", re.ASCII)
 
 
-def is_allowed_operator(target: str) -> bool:
-    """Tells whether a node of a .pt2 file may call this.
+def is_listed_operator(target: str) -> bool:
+    """Tells whether a node of a .pt2 file may call something of this name; which overloads there are, torch knows.
 
     Args:
         target: As the file writes it, such as `torch.ops.aten.add.Tensor`.
     """
-    if target == "_operator.getitem":
-        return True
     name, _, overload = target.removeprefix(_ATEN).partition(".")
-    if not target.startswith(_ATEN) or name.removesuffix("_") not in ATEN_OPERATORS:
-        return False
+    return target == _GETITEM or (
+        target.startswith(_ATEN)
+        and name.removesuffix("_") in ATEN_OPERATORS
+        and _OVERLOAD.fullmatch(overload) is not None
+    )
+
+
+def is_allowed_operator(target: str) -> bool:
+    """Tells whether a node of a .pt2 file may call this, as `is_listed_operator`; imports torch."""
+    if target == _GETITEM or not is_listed_operator(target):
+        return target == _GETITEM
+    import torch
+
+    name, _, overload = target.removeprefix(_ATEN).partition(".")
     packet = getattr(torch.ops.aten, name, None)
     # an attribute of the packet that is no overload (`add.__class__`) is not an operator
     return packet is not None and overload in packet.overloads()

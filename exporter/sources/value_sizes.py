@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
-import onnx_ir as ir
-
 from exporter.errors import ExportError
+from exporter.sources.sized_graph import ELEMENT_BITS, SizedGraph, SizedValue
+from exporter.tensor_limits import MAX_RANK
 
 MAX_VALUE_BYTES = 2 << 30
 """Of one input, output or value between."""
@@ -22,8 +22,6 @@ MAX_GROWN_BYTES = 1 << 30
 MAX_VECTOR_ELEMENTS = 1 << 24
 """Of all integer vectors together: shape inference follows their elements one by one."""
 
-MAX_RANK = 64
-
 MAX_NODES = 20_000
 """Of a graph whose shapes are folded; a chain of so many was compiled and executed."""
 
@@ -31,7 +29,7 @@ _GROWTH = 16
 """A constant so many times larger than what it is made from is not a weight that was unpacked."""
 
 
-def check_value_sizes(graph: ir.Graph, path: Path) -> None:
+def check_value_sizes(graph: SizedGraph, path: Path) -> None:
     """Refuses a graph whose values are too large; values of unknown shape are passed over.
 
     Args:
@@ -41,13 +39,10 @@ def check_value_sizes(graph: ir.Graph, path: Path) -> None:
     Raises:
         ExportError: A value, or all of them, exceed a limit; or one is text.
     """
-    total = sum(_value_bytes(value, path) for value in graph.inputs)
-    for node in graph.all_nodes():
-        total += sum(_value_bytes(value, path) for value in node.outputs)
+    made = [*(value for node in graph.nodes for value in node.outputs), *graph.nested]
+    total = sum(_checked_bytes(value, path) for value in (*graph.inputs, *made))
     grown = sum(_grown_bytes(graph))
-    vectors = sum(
-        _elements(value) for node in graph.all_nodes() for value in node.outputs if _is_vector(value)
-    )
+    vectors = sum(_elements(value) for value in made if _is_vector(value))
     for what, received, limit, unit in (
         ("all values of the graph together", total, MAX_TOTAL_BYTES, "bytes"),
         ("values made from constants", grown, MAX_GROWN_BYTES, "bytes"),
@@ -57,24 +52,41 @@ def check_value_sizes(graph: ir.Graph, path: Path) -> None:
             raise _too_large(f"{what} exceed {limit} {unit}", str(path), f"{received} {unit}")
 
 
-def check_node_count(graph: ir.Graph, path: Path) -> None:
+def check_node_count(nodes: int, path: Path) -> None:
     """Refuses a graph with more nodes than can be lowered.
 
     Raises:
         ExportError: It has more than `MAX_NODES`.
     """
-    if len(graph) > MAX_NODES:
+    if nodes > MAX_NODES:
         raise ExportError(
             f"the graph has more than {MAX_NODES} nodes",
             where=str(path),
-            received=f"{len(graph)} nodes",
+            received=f"{nodes} nodes",
             remedy="export a smaller part of the model",
         )
 
 
-def _value_bytes(value: ir.Value, path: Path) -> int:
+def live_bytes(graph: SizedGraph) -> int:
+    """Returns the largest sum of values that exist at one time: nodes run in order, values go with their last use.
+
+    Weights are not counted, nor values of unknown shape.
+    """
+    weights = {value.key for value in graph.initializers}
+    last = {value.key: index for index, node in enumerate(graph.nodes) for value in node.inputs}
+    kept = weights | {value.key for value in (*graph.inputs, *graph.outputs)}
+    live = peak = sum(_bytes(value) for value in graph.inputs if value.key not in weights)
+    for index, node in enumerate(graph.nodes):
+        live += sum(_bytes(value) for value in node.outputs)
+        peak = max(peak, live)
+        ended = {value.key: value for value in (*node.inputs, *node.outputs) if value.key not in kept}
+        live -= sum(_bytes(value) for key, value in ended.items() if last.get(key, index) == index)
+    return peak
+
+
+def _checked_bytes(value: SizedValue, path: Path) -> int:
     where = f"{path}: value {value.name}"
-    if value.dtype == ir.DataType.STRING:
+    if value.dtype == "STRING":
         raise ExportError(
             "a value is text", where=where, received="STRING", remedy="leave text outside the model"
         )
@@ -82,45 +94,40 @@ def _value_bytes(value: ir.Value, path: Path) -> int:
         raise _too_large(f"a value has more than {MAX_RANK} axes", where, str(len(value.shape)))
     size = _bytes(value)
     if size > MAX_VALUE_BYTES:
-        raise _too_large(
-            f"a value is larger than {MAX_VALUE_BYTES} bytes", where, f"{size} bytes, {value.shape}"
-        )
+        shape = list(value.shape or ())
+        raise _too_large(f"a value is larger than {MAX_VALUE_BYTES} bytes", where, f"{size} bytes, {shape}")
     return size
 
 
-def _grown_bytes(graph: ir.Graph) -> Iterator[int]:
+def _grown_bytes(graph: SizedGraph) -> Iterator[int]:
     """Follows constants through the graph: value → bytes that are stored of what it is made from."""
-    stored = {value: _bytes(value) for value in graph.initializers.values()}
-    for node in graph:
-        if node.op_type == "Constant":
-            stored |= {value: _bytes(value) for value in node.outputs}
+    stored: dict[Hashable, int] = {value.key: _bytes(value) for value in graph.initializers}
+    for node in graph.nodes:
+        if node.operator == "Constant":
+            stored |= {value.key: _bytes(value) for value in node.outputs}
             continue
-        inputs = [value for value in node.inputs if value is not None]
-        if any(value not in stored for value in inputs):
+        if any(value.key not in stored for value in node.inputs):
             continue
-        source = min(sum(stored[value] for value in inputs), MAX_TOTAL_BYTES)
+        source = min(sum(stored[value.key] for value in node.inputs), MAX_TOTAL_BYTES)
         for value in node.outputs:
-            stored[value] = source
+            stored[value.key] = source
             size = _bytes(value)
             yield size if size > _GROWTH * max(source, 1 << 10) else 0
 
 
-def _is_vector(value: ir.Value) -> bool:
-    integer = value.dtype in (ir.DataType.INT64, ir.DataType.INT32)
-    return integer and value.shape is not None and len(value.shape) == 1
+def _is_vector(value: SizedValue) -> bool:
+    return value.dtype in ("INT64", "INT32") and value.shape is not None and len(value.shape) == 1
 
 
-def _elements(value: ir.Value) -> int:
+def _elements(value: SizedValue) -> int:
     """0 where a size is unknown, or is none."""
-    if value.shape is None or not all(isinstance(size, int) and size >= 0 for size in value.shape):
+    if value.shape is None or any(size is None or size < 0 for size in value.shape):
         return 0
-    return math.prod(size for size in value.shape if isinstance(size, int))
+    return math.prod(size for size in value.shape if size is not None)
 
 
-def _bytes(value: ir.Value) -> int:
-    if value.dtype in (None, ir.DataType.UNDEFINED, ir.DataType.STRING):
-        return 0
-    return -(-_elements(value) * value.dtype.bitwidth // 8)
+def _bytes(value: SizedValue) -> int:
+    return -(-_elements(value) * ELEMENT_BITS.get(value.dtype, 0) // 8)
 
 
 def _too_large(what: str, where: str, received: str) -> ExportError:

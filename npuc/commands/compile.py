@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from npuc.commands.options import input_shape_option
+from npuc.commands.options import input_shape_option, memory_limit_option
 from npuc.console import open_console
 from npuc.input_shapes import parse_input_shapes
 from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Write the artifact even if its number formats lose more than the recipe's [gates] allow; it says so.",
 )
+@memory_limit_option
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def compile_command(
     model: str,
@@ -88,6 +89,7 @@ def compile_command(
     data: Path | None,
     dump_ir: Path | None,
     accept_precision_loss: bool,
+    memory_limit: str | None,
     quiet: bool,
 ) -> None:
     """Compiles MODEL for a device and executes the result before it is written.
@@ -114,6 +116,7 @@ def compile_command(
         data=data,
         dump_ir=dump_ir,
         accept_precision_loss=accept_precision_loss,
+        memory_limit=memory_limit,
         reporter=reporter,
     )
     if not quiet:

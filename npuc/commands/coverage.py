@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from exporter.sources.examine import examine_source
 from exporter.sources.locate import require_model
-from npuc.commands.options import input_shape_option
+from npuc.commands.options import input_shape_option, memory_limit_option
 from npuc.console import open_console
 from npuc.input_shapes import parse_input_shapes
+from npuc.memory_limit import memory_bound
 from npuc.progress import ConsoleReporter
 from npuc.recipe import NPU_SCHEMES
 
@@ -21,6 +23,7 @@ from npuc.recipe import NPU_SCHEMES
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file instead of the tier's.")
 @click.option("--npu", type=click.Choice(NPU_SCHEMES), help="What the NPU computes in.")
 @input_shape_option
+@memory_limit_option
 @click.option("--json", "as_json", is_flag=True, help="Print every node with reason and remedy.")
 def coverage_command(
     model: str,
@@ -28,6 +31,7 @@ def coverage_command(
     recipe: Path | None,
     npu: str | None,
     input_shapes: tuple[str, ...],
+    memory_limit: str | None,
     as_json: bool,
 ) -> int:
     """Places each node of MODEL on a processor of a device, or refuses it, with the reason and what to do.
@@ -38,12 +42,13 @@ def coverage_command(
 
     chosen, settings = job_settings(device, recipe, npu, parse_input_shapes(input_shapes))
     require_model(model)
-    # what the command line gets wrong is said before graph libraries are imported
-    from npuc.cache import Cache
-    from npuc.coverage import model_coverage
-
     console = open_console(stderr=True)
-    coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
+    with memory_bound(memory_limit, examine_source(model)):
+        # what is wrong with the command line or the model is said before graph libraries are imported
+        from npuc.cache import Cache
+        from npuc.coverage import model_coverage
+
+        coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
     from npuc.coverage_table import coverage_json, coverage_table
 
     if as_json:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from exporter.families.multimodal_transformer.runner import load_tokenizer
 from exporter.model_folder import ModelFolder
 from exporter.reference_model.batches import BatchSource
 from exporter.reference_model.config import ModelConfig
 from exporter.reference_model.corpus import load_corpus
+from exporter.reference_model.folder_tokenizer import FolderTokenizer
 from exporter.reference_model.layers import Pairing
 from exporter.reference_model.model import MultiModalTransformer
 from exporter.reference_model.preprocessor import Preprocessor
@@ -80,6 +80,6 @@ def _source(path: Path, data: Path | None, pairs: int) -> BatchSource:
     """Augments the corpus once for training and for the measurements before and after it."""
     folder = ModelFolder(path)
     preprocessor = Preprocessor.from_json(folder.read_json("preprocessor_config.json"))
-    tokenizer = load_tokenizer(folder.read_bytes("tokenizer.json"))
+    tokenizer = FolderTokenizer(folder.read_bytes("tokenizer.json"))
     corpus = load_transfer(folder) if data is None else load_corpus(data, Split.TRAIN)
     return BatchSource(corpus, preprocessor, tokenizer, pairs=pairs, variants=_VARIANTS, seed=0)

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from exporter.checkpoint_files import INDEX_FILE, SINGLE_FILE
 from exporter.model_folder import ModelFolder
-from exporter.weights import INDEX_FILE, SINGLE_FILE, Checkpoint
+from exporter.weights import Checkpoint
 
 RECORD_FILE = "distillation.json"
 """Beside the student's config.json: where the student comes from."""

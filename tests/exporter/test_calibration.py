@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from exporter import calibration
 from exporter.calibration import folder_requests, image_requests
 from exporter.errors import SourceError
 from exporter.model_folder import ModelFolder
@@ -50,4 +51,15 @@ def test_damaged_requests(tmp_path, content, message):
     (tmp_path / "huge.png").write_bytes(data)
     (tmp_path / "calibration.json").write_text(json.dumps(content))
     with pytest.raises(SourceError, match=message):
+        folder_requests(ModelFolder(tmp_path))
+
+
+def test_pictures_are_bounded_together(tmp_path, monkeypatch):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    entries = [{"prompt": "what?", "image": "a.png"}] * 2
+    (tmp_path / calibration.FILE).write_text(json.dumps({"requests": entries}))
+    monkeypatch.setattr(calibration, "MAX_ALL_PIXELS", 32)
+    assert len(folder_requests(ModelFolder(tmp_path))) == 2
+    monkeypatch.setattr(calibration, "MAX_ALL_PIXELS", 31)
+    with pytest.raises(SourceError, match="31 pixels together"):
         folder_requests(ModelFolder(tmp_path))

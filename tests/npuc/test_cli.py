@@ -77,6 +77,15 @@ def test_doctor_finds_the_packages(npuc):
     assert "onnxruntime" in npuc("doctor").out
 
 
+def test_no_memory_is_one_line(npuc, monkeypatch):
+    def greedy():
+        raise MemoryError
+
+    monkeypatch.setattr(doctor_module, "run_checks", greedy)
+    result = npuc("doctor")
+    assert result.code == 4 and "not enough memory" in result.err
+
+
 def test_internal_error_leaves_a_reproducer(npuc, monkeypatch, tmp_path):
     def broken():
         raise RuntimeError("bug")

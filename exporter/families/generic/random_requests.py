@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,6 +17,9 @@ from exporter.program import Array, Edge, Request, TensorSpec
 
 DRAWN = "random numbers: floats normal(0, 1), integers from the range of what they index"
 """What `random_requests` draws, in words."""
+
+MAX_BYTES = 1 << 28
+"""Of all ordinary requests, and of all at the edge; of larger inputs there are fewer, and at least one of each."""
 
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
 _SMALL, _LARGE = 0.01, 1000.0
@@ -35,6 +41,11 @@ class Drawing:
     inputs: tuple[TensorSpec, ...]
     ranges: Mapping[str, tuple[int, int]]
     seed: int
+
+    def at_most(self, count: int) -> int:
+        """Returns how many requests there may be of `count`."""
+        size = sum(math.prod(spec.shape) * spec.numpy_dtype.itemsize for spec in self.inputs)
+        return max(1, min(count, MAX_BYTES // max(1, size)))
 
     def usual(self, rng: np.random.Generator, spec: TensorSpec) -> Array:
         """Draws an ordinary input: floats normal(0, 1), integers of their range, bools either."""
@@ -79,7 +90,9 @@ def random_requests(
         example: Arrays by input name; if all inputs are there, they are the first request.
     """
     rng = np.random.default_rng(draw.seed)
-    requests = [draw.request(lambda spec: draw.usual(rng, spec)) for _ in range(options.requests)]
+    requests = [
+        draw.request(lambda spec: draw.usual(rng, spec)) for _ in range(draw.at_most(options.requests))
+    ]
     if all(spec.name in example for spec in draw.inputs):
         tensors = {spec.name: example[spec.name].astype(spec.numpy_dtype) for spec in draw.inputs}
         requests[0] = Request(tensors=tensors)
@@ -92,7 +105,7 @@ def edge_requests(draw: Drawing) -> tuple[Edge, ...]:
     Args:
         draw: What to fill.
     """
-    return tuple(_edges(draw))
+    return tuple(itertools.islice(_edges(draw), draw.at_most(sys.maxsize)))
 
 
 def _edges(draw: Drawing) -> Iterator[Edge]:

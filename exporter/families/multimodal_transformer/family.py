@@ -7,13 +7,15 @@ from typing import Any
 
 from exporter.errors import SourceError
 from exporter.families.family import Signatures
-from exporter.families.multimodal_transformer.runner import MultimodalTransformerRunner, load_tokenizer
+from exporter.families.multimodal_transformer.runner import MultimodalTransformerRunner
 from exporter.model_folder import ModelFolder
 from exporter.options import CaptureOptions
+from exporter.preprocessing.text import MAX_TOKENIZER_BYTES
 from exporter.program import Component, Original, Program
 from exporter.provenance import provenance
 from exporter.reference_model.config import MODEL_TYPE, ModelConfig
 from exporter.reference_model.dataset import load_requests
+from exporter.reference_model.folder_tokenizer import FolderTokenizer
 from exporter.reference_model.preprocessor import Preprocessor
 from exporter.reference_model.splits import Split
 from exporter.weights import Checkpoint
@@ -36,8 +38,8 @@ class MultimodalTransformerFamily:
         """
         config = ModelConfig.from_json(folder.config)
         preprocessor = Preprocessor.from_json(folder.read_json("preprocessor_config.json"))
-        tokenizer = folder.read_bytes("tokenizer.json")
-        _check_inputs(config, preprocessor, load_tokenizer(tokenizer).get_vocab_size())
+        tokenizer = folder.read_bytes("tokenizer.json", MAX_TOKENIZER_BYTES)
+        _check_inputs(config, preprocessor, FolderTokenizer(tokenizer).vocabulary_size)
         checkpoint = Checkpoint(folder)
         return Program(
             family=self.name,

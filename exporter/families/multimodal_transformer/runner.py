@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from exporter.errors import SourceError
 from exporter.families.family import Signatures
 from exporter.families.kv_cache import KvCache
 from exporter.program import Answer, Array, Executor, Feeds, Request
 from exporter.reference_model.config import ModelConfig
+from exporter.reference_model.folder_tokenizer import FolderTokenizer
 from exporter.reference_model.preprocessor import Preprocessor
 
 
@@ -33,7 +33,7 @@ class MultimodalTransformerRunner:
     ) -> None:
         self._config = ModelConfig.from_json(settings["config"])
         self._preprocessor = Preprocessor.from_json(settings["preprocessor"])
-        self._tokenizer = load_tokenizer(assets["tokenizer.json"])
+        self._tokenizer = FolderTokenizer(assets["tokenizer.json"])
         self._signatures = signatures
 
     def stream(
@@ -104,17 +104,3 @@ class MultimodalTransformerRunner:
         return executors[component](
             {spec.name: feeds[spec.name].astype(spec.numpy_dtype, copy=False) for spec in specs}
         )
-
-
-def load_tokenizer(data: bytes) -> Tokenizer:
-    """Parses tokenizer.json.
-
-    Raises:
-        SourceError: It is damaged.
-    """
-    try:
-        return Tokenizer.from_str(data.decode())
-    except Exception as error:  # the library raises bare Exception for every fault
-        raise SourceError(
-            "The tokenizer cannot be read.", where="tokenizer.json", received=str(error)[:200]
-        ) from error

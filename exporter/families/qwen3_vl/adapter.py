@@ -12,6 +12,7 @@ from exporter.calibration import folder_requests, image_requests
 from exporter.errors import ExportError
 from exporter.families.family import Signatures
 from exporter.families.qwen3_vl.config import Qwen3VLConfig, parse_config
+from exporter.families.qwen3_vl.image_statistics import image_statistics
 from exporter.families.qwen3_vl.original import original_model
 from exporter.families.qwen3_vl.positions import interpolate_positions, patch_coordinates
 from exporter.families.qwen3_vl.runner import Qwen3VLRunner
@@ -216,31 +217,15 @@ def patch_layout(folder: ModelFolder, config: Qwen3VLConfig, options: CaptureOpt
             received=f"{options.image_size[0]} x {options.image_size[1]}",
             remedy=f"use {nearest[0]} x {nearest[1]}",
         )
-    values = folder.read_json("preprocessor_config.json") if folder.has("preprocessor_config.json") else {}
+    mean, std = image_statistics(folder)
     return PatchLayout(
         size=options.image_size,
         patch=vision.patch_size,
         merge=vision.spatial_merge_size,
         temporal=vision.temporal_patch_size,
-        mean=_channels(values, "image_mean", folder),
-        std=_channels(values, "image_std", folder),
+        mean=mean,
+        std=std,
     )
-
-
-def _channels(values: Mapping[str, Any], name: str, folder: ModelFolder) -> tuple[float, float, float]:
-    """Three numbers, 0.5 each where the folder has no preprocessor_config.json (Qwen3-VL's published values)."""
-    channels = values.get(name, [0.5, 0.5, 0.5])
-    if (
-        not isinstance(channels, list)
-        or len(channels) != 3
-        or not all(isinstance(x, (int, float)) for x in channels)
-    ):
-        raise ExportError(
-            f"{name} must be three numbers",
-            where=str(folder.path / "preprocessor_config.json"),
-            received=str(channels)[:80],
-        )
-    return float(channels[0]), float(channels[1]), float(channels[2])
 
 
 def runner_settings(

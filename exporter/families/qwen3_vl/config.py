@@ -17,10 +17,12 @@ from exporter.errors import ExportError
 Count = Annotated[int, pydantic.Field(strict=True, gt=0, le=1 << 20)]
 """A size; the limit keeps a hostile file from asking for absurd graphs."""
 TokenId = Annotated[int, pydantic.Field(strict=True, ge=0, le=1 << 24)]
+RopeBase = Annotated[float, pydantic.Field(gt=1, le=1e15)]
+"""Published ones are 1e4 to 1e8; float32 holds the powers of larger ones no longer."""
 
 
 class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(frozen=True, extra="ignore")
+    model_config = pydantic.ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class VisionConfig(_Section):
@@ -38,7 +40,7 @@ class VisionConfig(_Section):
     out_hidden_size: Count
     num_position_embeddings: Count
     deepstack_visual_indexes: tuple[Annotated[int, pydantic.Field(strict=True, ge=0)], ...]
-    rope_theta: float = 10000.0
+    rope_theta: RopeBase = 10000.0
     """Not in the files of transformers 4, where the architecture fixes it."""
 
     @property
@@ -79,10 +81,10 @@ class TextConfig(_Section):
     num_attention_heads: Count
     num_key_value_heads: Count
     head_dim: Count
-    rms_norm_eps: Annotated[float, pydantic.Field(gt=0, lt=1)]
+    rms_norm_eps: Annotated[float, pydantic.Field(ge=1e-30, lt=1)]
     attention_bias: Literal[False]
     rope_type: Literal["default"]
-    rope_theta: Annotated[float, pydantic.Field(gt=1)]
+    rope_theta: RopeBase
     mrope_section: tuple[Count, Count, Count]
     mrope_interleaved: Literal[True]
 

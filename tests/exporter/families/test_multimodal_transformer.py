@@ -12,13 +12,13 @@ from safetensors.numpy import load_file, save_file
 from exporter.errors import ExportError, SourceError
 from exporter.families.multimodal_transformer.components import component_modules
 from exporter.families.multimodal_transformer.family import MultimodalTransformerFamily
-from exporter.families.multimodal_transformer.runner import load_tokenizer
 from exporter.model_folder import ModelFolder
 from exporter.onnx_executor import OnnxExecutor
 from exporter.options import CaptureOptions
 from exporter.program import MODALITY_KEY, Modality
 from exporter.reference_model.config import ModelConfig
 from exporter.reference_model.dataset import ASSETS, load_requests
+from exporter.reference_model.folder_tokenizer import FolderTokenizer
 from exporter.reference_model.generation import TorchAnswerer
 from exporter.reference_model.model import MultiModalTransformer
 from exporter.reference_model.preprocessor import Preprocessor
@@ -93,7 +93,7 @@ def test_every_component_computes_what_torch_computes(program, executors, torch_
 
 def test_answers_equal_torch_greedy_decoding(program, executors, runner, torch_model):
     requests = load_requests("test")[:24]
-    tokenizer = load_tokenizer(program.assets["tokenizer.json"])
+    tokenizer = FolderTokenizer(program.assets["tokenizer.json"])
     preprocessor = Preprocessor.from_json(program.settings["preprocessor"])
     expected = TorchAnswerer(torch_model, preprocessor, tokenizer)(requests)
     assert [runner.generate(executors, request, 8).text for request in requests] == expected
@@ -208,7 +208,7 @@ def test_a_config_that_does_not_fit_the_weights_is_refused(folder):
 
 def test_a_damaged_tokenizer_is_refused(folder):
     (folder / "tokenizer.json").write_text("{")
-    with pytest.raises(SourceError, match="tokenizer cannot be read"):
+    with pytest.raises(SourceError, match=r"tokenizer\.json cannot be read"):
         capture(folder)
 
 

@@ -6,6 +6,7 @@ import transformers
 
 from exporter.errors import SourceError
 from exporter.model_folder import ModelFolder
+from exporter.preprocessing import text as text_module
 from exporter.preprocessing.text import TextTokenizer, read_tokenizer
 
 TEXTS = [
@@ -78,3 +79,24 @@ def test_damaged_tokenizers(tiny_qwen_folder, tmp_path):
     shutil.copy(tiny_qwen_folder / "config.json", tmp_path / "tokenizer.json")
     with pytest.raises(SourceError, match="cannot be read"):
         TextTokenizer(read_tokenizer(ModelFolder(tmp_path)))
+
+
+def changed(folder, **parts):
+    content = json.loads((folder / "tokenizer.json").read_text())
+    return json.dumps(content | parts).encode()
+
+
+def test_a_tokenizer_that_backtracks_ends_after_its_time(tiny_qwen_folder, monkeypatch):
+    monkeypatch.setattr(text_module, "_SECONDS", 1)
+    split = {"type": "Split", "pattern": {"Regex": "(a|b|ab)*(?=c)"}, "behavior": "Isolated", "invert": False}
+    tokenizer = TextTokenizer(changed(tiny_qwen_folder, pre_tokenizer=split))
+    with pytest.raises(SourceError, match="tokenizer's work"):
+        tokenizer.encode("ab" * 1_000_000)
+
+
+def test_a_tokenizer_that_multiplies_its_text_ends_in_a_sentence(tiny_qwen_folder):
+    step = {"type": "Replace", "pattern": {"Regex": "."}, "content": "a" * 64}
+    normalizer = {"type": "Sequence", "normalizers": [step] * 8}
+    tokenizer = TextTokenizer(changed(tiny_qwen_folder, normalizer=normalizer))
+    with pytest.raises(SourceError, match="tokenizer"):
+        tokenizer.encode("a few words")

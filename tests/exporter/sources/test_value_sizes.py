@@ -7,12 +7,16 @@ from onnx import parser
 
 from exporter.errors import ExportError
 from exporter.sources import value_sizes
-from exporter.sources.value_sizes import check_value_sizes
+from exporter.sources.sized_graph import sized_proto
+from exporter.sources.sized_ir import sized_ir
+from exporter.sources.value_sizes import check_value_sizes, live_bytes
 
 
 def check(text, path):
     proto = parser.parse_model(f'<ir_version: 10, opset_import: ["": 23]> g {text}')
-    check_value_sizes(ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True)).graph, path)
+    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    for view in (sized_ir(ir.from_proto(inferred).graph), sized_proto(inferred.graph)):
+        check_value_sizes(view, path)
 
 
 @pytest.mark.parametrize(("rows", "refused"), [((1 << 19), False), ((1 << 19) + 1, True)])
@@ -50,7 +54,7 @@ def test_constants_that_grow_are_counted_and_unpacked_weights_are_not(tmp_path, 
     node = ir.node("Cast", [weight], {"to": 1})
     node.outputs[0].dtype, node.outputs[0].shape = ir.DataType.FLOAT, ir.Shape([1 << 20])
     graph.append(node)
-    check_value_sizes(graph, tmp_path)
+    check_value_sizes(sized_ir(graph), tmp_path)
 
 
 def test_integer_vectors(tmp_path, monkeypatch):
@@ -69,3 +73,14 @@ def test_text_and_many_axes(tmp_path):
 
 def test_unknown_sizes_are_passed_over(tmp_path):
     check("(float[N,1024] x) => (float[N,1024] y) { y = Relu(x) }", tmp_path)
+
+
+def test_live_bytes_are_those_of_the_widest_moment():
+    text = (
+        '<ir_version: 10, opset_import: ["": 23]> g (float[4] x) => (float[4] y)'
+        " <float[4] w = {1, 2, 3, 4}> { a = Add(x, w) b = Relu(x) c = Add(a, b) y = Relu(c) }"
+    )
+    inferred = onnx.shape_inference.infer_shapes(parser.parse_model(text))
+    x, a, b, c = 16, 16, 16, 16
+    assert live_bytes(sized_proto(inferred.graph)) == x + a + b + c
+    assert live_bytes(sized_ir(ir.from_proto(inferred).graph)) == x + a + b + c

@@ -94,3 +94,12 @@ def test_types_that_numpy_lacks_are_drawn_from_0_and_1(dtype):
     (request,) = random_requests(draw, CaptureOptions(requests=1), {})
     assert request.tensors["x"].dtype == dtype.numpy()
     assert set(request.tensors["x"].astype(np.float32).tolist()) <= {0.0, 1.0}
+
+
+def test_large_inputs_have_fewer_requests(graph, monkeypatch, inputs):
+    monkeypatch.setattr("exporter.families.generic.random_requests.MAX_BYTES", 350)
+    draw = drawing(graph, inputs, 0, {})  # 40 + 5 + 60 + 2 bytes a request
+    assert len(random_requests(draw, CaptureOptions(requests=8), {})) == 3
+    assert len(edge_requests(draw)) == 3
+    monkeypatch.setattr("exporter.families.generic.random_requests.MAX_BYTES", 1)
+    assert len(random_requests(draw, CaptureOptions(requests=8), {})) == 1
