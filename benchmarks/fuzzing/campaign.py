@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.fuzzing.outcome import BAD, CRASH, HANG, SECONDS
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0
 """Imports of a worker, on a loaded machine."""
 
 
