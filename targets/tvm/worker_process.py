@@ -164,6 +164,5 @@ def _restored(kind: str, fields: Mapping[str, str]) -> DiagnosticError:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's, where npuc is found also if it is not installed."""
-    paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    """The caller's; modules are found where the caller finds them, such as a target that is not installed."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(_ROOT), *filter(None, sys.path)]))}

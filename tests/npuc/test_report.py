@@ -1,7 +1,7 @@
 from npuc.manifest import Budget
 from npuc.report import write_report
-from npuc.training_curves import DISTILLATION, QAT, SUBNETWORKS, write_curve
-from passes.training.loss_curve import LossCurve, LossPoint
+from npuc.training_curves import QAT, SUBNETWORKS, write_curve
+from passes.training.loss_curve import DISTILLATION, LossCurve, LossPoint
 
 STUDENT = {
     "student": {"params": 2, "dimensions": {"width": 1}},

@@ -72,6 +72,7 @@ def test_what_a_library_prints_is_no_answer(component, tmp_path):
 
 
 _ASKING = f"""
+import signal
 import sys
 from pathlib import Path
 from targets.tvm.worker_process import generate
@@ -79,6 +80,7 @@ from tests.targets.support import make_component
 
 component = make_component("(float[2] x) => (float[2] y) {{ y = Relu(x) }}")
 folder = Path(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background of a script inherit "ignore"
 generate("{_FUNCTIONS}:work_with_child", component, {{"mark": str(folder / "mark")}}, folder)
 """
 
