@@ -19,7 +19,7 @@ def clean_up() -> None:
             os.kill(process, signal.SIGKILL)
     remove_folders(filled_folders())
     for entry in gc.get_objects():
-        if isinstance(entry, tempfile.TemporaryDirectory):
+        if type(entry) is tempfile.TemporaryDirectory:  # isinstance would run code of lazy objects
             with contextlib.suppress(OSError):
                 entry.cleanup()
 

@@ -23,14 +23,14 @@ _WORDS = re.compile(r"bad_alloc|bad allocation|(can't|cannot) allocate memory|ou
 
 
 def parse_memory(text: str) -> int:
-    """Returns bytes of `8G`, `512M` (powers of 1024) or a plain number.
+    """Returns bytes of `8G`, `8192M` (powers of 1024) or a plain number.
 
     Raises:
         UsageError: It is none of these, or less than any compile needs.
     """
     match = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(i?B)?", text.strip(), re.ASCII | re.IGNORECASE)
     if match is None:
-        raise UsageError("--memory-limit takes a size", received=text, remedy="write it as 8G or 512M")
+        raise UsageError("--memory-limit takes a size", received=text, remedy="write it as 8G or 8192M")
     size = int(match[1]) * _UNITS[match[2].upper()]
     if size < _LEAST:
         raise UsageError("--memory-limit is too small", received=text, remedy="give it 1G or more")

@@ -124,10 +124,12 @@ def compile_command(
 
 
 def _print_result(console: Console, artifact: Artifact, output: Path) -> None:
+    from npuc.agreement import FP8_FORMATS
     from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
 
     manifest = artifact.manifest
-    if manifest.format_errors:
+    formats = {layer.format for component in manifest.components for layer in component.layers}
+    if manifest.format_errors and formats & FP8_FORMATS:
         console.print(format_error_table(manifest))
     if any(component.npu for component in manifest.components):
         console.print(npu_table(manifest))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from npuc.console import open_console
-from npuc.manifest import read_manifest
+from npuc.manifest import ComponentRecord, read_manifest
 
 RECORDED = (
     "from the model to the binary (rewritten and final as recorded; --against MODEL measures them again)"
@@ -56,5 +56,11 @@ def verify_command(artifact: Path, against: str | None) -> int:
         if not comparison.same_source:
             console.print("the model's files are not those the artifact was made from", style="bold red")
         passed = passed and comparison.passed
-    console.print("verified" if passed else "NOT verified", style="bold green" if passed else "bold red")
+    accepted = any(_is_accepted(record) for record in opened.manifest.components)
+    word = "verified, with an accepted loss of precision" if accepted else "verified"
+    console.print(word if passed else "NOT verified", style="bold green" if passed else "bold red")
     return 0 if passed else 1
+
+
+def _is_accepted(record: ComponentRecord) -> bool:
+    return record.source.precision is not None and record.source.precision.accepted

@@ -61,6 +61,6 @@ def _lost(name: str, precision: PrecisionRecord) -> AgreementError:
         where=f"component {name}" + (f", {precision.lost_at}" if precision.lost_at else ""),
         received=describe_loss(precision),
         remedy="give that layer another format (recipe, [[precision.overrides]]), choose by measurement (mode = "
-        '"auto"), record real inputs with --calibration, or take it as it is with --accept-precision-loss. The bounds '
-        "are in the recipe's section [gates]",
+        '"auto"), compute everything in float32 (docs/commands/recipe.md), record real inputs with --calibration, or '
+        "take it as it is with --accept-precision-loss. The bounds are in the recipe's section [gates]",
     )

@@ -60,12 +60,13 @@ def choose_scheme(
         return Choice(None, "the recipe leaves the NPU out")
     if accelerator is None:
         if asked == "auto":
-            return Choice(None, "npuc has no back end for the NPU of this device")
+            note = "the NPU is not used, everything runs on the CPU: npuc has no back end for the NPU of this device"
+            return Choice(None, "npuc has no back end for the NPU of this device", (note,))
         raise TargetError(
             "npuc has no back end for the NPU of this device",
             where=device.id,
-            received=f'[precision] npu = "{asked}"',
-            remedy='use npu = "auto" or "cpu"',
+            received=f"--npu {asked}, or npu in the recipe",
+            remedy="use auto or cpu",
         )
     if asked == "auto":
         return _automatic(accelerator, device, needs_tool)

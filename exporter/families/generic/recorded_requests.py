@@ -92,7 +92,10 @@ def _arrays(file: Path, inputs: Sequence[TensorSpec]) -> list[tuple[TensorSpec, 
         missing = [spec.name for spec in inputs if spec.name not in sizes]
         if missing:
             raise SourceError(
-                "calibration inputs are missing", where=str(file), received=", ".join(missing), remedy=_FORM
+                f"calibration inputs are missing: {', '.join(missing)}",
+                where=str(file),
+                received=", ".join(sorted(sizes)) or "no arrays",
+                remedy=_FORM,
             )
         for spec in inputs:
             # as float64 or int64 at most; checked before anything is allocated

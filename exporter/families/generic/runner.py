@@ -56,8 +56,15 @@ class GenericRunner:
                 raise RequestError(
                     "an input of the model is missing" if array is None else "an input has another shape",
                     where=spec.name,
-                    received="nothing" if array is None else str(list(array.shape)),
-                    remedy=f"give {spec.name} as {spec.dtype.name.lower()} {list(spec.shape)}",
+                    received=_names(request) if array is None else str(list(array.shape)),
+                    remedy=f"give {spec.name} as {spec.dtype.name.lower()} {list(spec.shape)}: "
+                    f"--input {spec.name}=FILE.npy",
                 )
             feeds[spec.name] = array.astype(spec.numpy_dtype, copy=False)
         return feeds
+
+
+def _names(request: Request) -> str:
+    """What was given instead, in words."""
+    given = [*request.tensors, *(["a prompt"] if request.prompt else [])]
+    return ", ".join(given) or "nothing"
