@@ -14,7 +14,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.fuzzing.outcome import BAD, CRASH, HANG, SECONDS
+from benchmarks.fuzzing.outcome import BAD, CRASH, HANG
+
+_SILENCE_SECONDS = 120.0
+"""Until a worker without a word counts as hanging."""
 
 _START_SECONDS = 600.0
 """Imports of a worker, on a loaded machine."""
@@ -86,7 +89,7 @@ def _follow(process: subprocess.Popen[str], tally: Tally) -> tuple[int | None, i
     begun = done = None
     while True:
         try:
-            line = lines.get(timeout=_START_SECONDS if begun is None else 3 * SECONDS)
+            line = lines.get(timeout=_START_SECONDS if begun is None else _SILENCE_SECONDS)
         except queue.Empty:
             return begun, done, True
         if line is None:

@@ -12,7 +12,7 @@ TRACEBACK = "traceback"
 """Any other exception: a user would see "internal error"."""
 
 HANG = "hang"
-"""Not done within `SECONDS`."""
+"""Not done within `SECONDS` of processor time, or waiting for something."""
 
 MEMORY = "memory"
 """More than `MEGABYTES` beyond what the process had before."""

@@ -34,7 +34,7 @@ def write_table(tallies: Mapping[str, Tally], path: Path, mutations: int) -> Non
         "* accepted: the change did no harm, or made another valid file;",
         "* refused: one of npuc's own errors, with what, where and what to do;",
         '* traceback: any other exception ("internal error" on the command line);',
-        f"* hang: not done within {SECONDS:.0f} s; memory: more than {MEGABYTES} MB; crash: the process ended.",
+        f"* hang: not done within {SECONDS:.0f} s of processor time; memory: more than {MEGABYTES} MB; crash: the process ended.",
         "",
         f"Made with {versions}.",
         "",

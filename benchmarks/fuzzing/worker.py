@@ -50,7 +50,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     warnings.simplefilter("ignore")
     _limit_memory()
-    signal.signal(signal.SIGALRM, _ring)
+    signal.signal(signal.SIGPROF, _ring)
     with tempfile.TemporaryDirectory(prefix="npuc-fuzz-") as scratch:
         _read_all(kind, valid, Path(scratch), range(first, first + count), report)
 
@@ -73,7 +73,7 @@ def _outcome(kind: Kind, valid: Path, scratch: Path, number: int) -> tuple[str, 
 
 def _read(kind: Kind, valid: Path, scratch: Path, number: int) -> tuple[str, str]:
     path = kind.damage(valid, scratch, random.Random(f"{kind.name} {number}"))  # noqa: S311 - made again by number
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         kind.read(path)
     except DiagnosticError as error:
@@ -84,7 +84,7 @@ def _read(kind: Kind, valid: Path, scratch: Path, number: int) -> tuple[str, str
         kind_of = MEMORY if isinstance(error, MemoryError) else TRACEBACK
         return kind_of, "".join(traceback.format_exc().splitlines(keepends=True)[-12:])
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         with contextlib.suppress(OSError):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     return ACCEPTED, ""
