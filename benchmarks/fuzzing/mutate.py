@@ -154,7 +154,8 @@ def mutate_message(message: Message, rng: random.Random) -> None:
     """Changes a few fields of a protocol buffer, anywhere in it, in place."""
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         chosen = rng.choice(_messages(message))
-        _change_field(chosen, rng.choice(chosen.DESCRIPTOR.fields), rng)
+        fields: list[FieldDescriptor] = list(chosen.DESCRIPTOR.fields)
+        _change_field(chosen, rng.choice(fields), rng)
 
 
 def _messages(root: Message) -> list[Message]:
