@@ -34,7 +34,7 @@ def lost_signal(before: ir.Model, after: ir.Model, feeds: Feeds, least: float) -
     ratios: dict[str, float] = {}
     for names in _chunks(before, after):
         ratios |= _measure(before, after, names, feeds)
-    nodes = [node for node in after.graph if any((output.name or "") in ratios for output in node.outputs)]
+    nodes = [node for node in before.graph if any((output.name or "") in ratios for output in node.outputs)]
     if not nodes:
         return ""
     lost = next((node for node in nodes if _of(node, ratios) < least), None)
