@@ -67,7 +67,13 @@ class ModelFolder:
                 received=repr(name),
                 remedy="use a model folder from a source you trust",
             )
-        target = (self.path / name).resolve()
+        try:
+            target = (self.path / name).resolve()
+            is_file = target.is_file()
+        except (OSError, RuntimeError) as error:  # the name is too long, or links form a circle
+            raise SourceError(
+                "a file name cannot be followed", where=str(self.path), received=repr(name)[:200]
+            ) from error
         if not any(target.is_relative_to(root) for root in self._roots):
             raise SourceError(
                 "a link points outside the folder",
@@ -75,7 +81,7 @@ class ModelFolder:
                 received=str(target),
                 remedy="copy the file into the folder",
             )
-        if not target.is_file():
+        if not is_file:
             what = "a file is not a regular one" if target.exists() else "a file is missing"
             raise SourceError(what, where=str(self.path), received=repr(name))
         return target

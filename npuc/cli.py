@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from exporter.errors import DiagnosticError
 from npuc import signals
 from npuc.console import open_console
 from npuc.ending import clean_up
-from npuc.errors import ResourceError
+from npuc.errors import ResourceError, UsageError
 from npuc.lazy_group import LazyCommand, LazyGroup
 from npuc.version import npuc_version
 
@@ -120,6 +121,12 @@ def _failed(console: Console, arguments: list[str], error: BaseException) -> int
         remedy = "use one with more, or a smaller model"
         _print_error(console, ResourceError("the machine has not enough memory", remedy=remedy).render())
         return ResourceError.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        long = UsageError(
+            "a file name is too long", received=f"{str(error.filename)[:60]}…", remedy="shorten it"
+        )
+        _print_error(console, long.render())
+        return long.exit_code
     # the boundary: what is not a DiagnosticError is a fault of npuc
     from npuc.reproducer import write_reproducer
 

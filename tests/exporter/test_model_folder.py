@@ -48,3 +48,10 @@ def test_digest(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
     assert ModelFolder(tmp_path).sha256("x") == expected
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "circle"])
+def test_names_that_cannot_be_followed(tmp_path, name):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(SourceError, match="cannot be followed"):
+        ModelFolder(tmp_path).file(name)

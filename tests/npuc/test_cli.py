@@ -125,3 +125,19 @@ def test_a_cache_that_is_no_folder_is_named(npuc, tmp_path, monkeypatch):
     assert "cannot write the cache" in result.err
     assert "NPUC_CACHE" in result.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compile", "demo", "--device", "vivo-x200", "-o", "LONG"),
+        ("compile", "LONG.py:f", "--device", "vivo-x200", "-o", "out"),
+        ("compile", "LONG.onnx", "--device", "vivo-x200", "-o", "out"),
+        ("run", "LONG"),
+    ],
+)
+def test_names_that_are_too_long(npuc, arguments):
+    result = npuc(*(word.replace("LONG", "x" * 300) for word in arguments))
+    assert result.code in (1, 2)
+    assert "internal error" not in result.err
+    assert len(result.err.splitlines()) <= 5

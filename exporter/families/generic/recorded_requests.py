@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +29,13 @@ def recorded_files(path: Path) -> list[Path]:
     Raises:
         SourceError: There is none, or more than `MAX_REQUESTS`.
     """
-    files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
-    if not 0 < len(files) <= MAX_REQUESTS or not all(file.is_file() for file in files):
+    is_folder = os.path.isdir(path)  # noqa: PTH112 - Path raises where a name is too long
+    files = sorted(path.glob("*.npz")) if is_folder else [path]
+    if not 0 < len(files) <= MAX_REQUESTS or not all(os.path.isfile(file) for file in files):  # noqa: PTH113
         raise SourceError(
             "there are no calibration inputs",
             where=str(path),
-            received=f"{len(files)} files" if path.is_dir() else "no such file",
+            received=f"{len(files)} files" if is_folder else "no such file",
             remedy=f"name an .npz file, or a folder of at most {MAX_REQUESTS}",
         )
     return files
