@@ -25,6 +25,7 @@ STRINGS: tuple[str, ...] = (
 )  # fmt: skip
 _DEPTHS = (10, 100)
 _LONGEST = 1 << 22
+_FEW = 100
 
 
 def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
@@ -97,7 +98,9 @@ def _change(holder: Any, rng: random.Random) -> None:
         case 4 if isinstance(holder, dict):
             holder[rng.choice(STRINGS)] = holder.pop(key)
         case 5 if isinstance(holder, list):
-            holder += [copy.deepcopy(holder[key])] * rng.choice((1, 10, 5000))
+            many = rng.choice((1, 10, 5000))
+            small = len(holder) < _FEW and len(_containers(holder[key])) < _FEW
+            holder += [copy.deepcopy(holder[key])] * (many if small else 1)
         case 6:
             nested: Any = holder[key]
             for _ in range(rng.choice(_DEPTHS)):
