@@ -100,7 +100,7 @@ def _change(holder: Any, rng: random.Random) -> None:
         case 5 if isinstance(holder, list):
             many = rng.choice((1, 10, 5000))
             small = len(holder) < _FEW and len(_containers(holder[key])) < _FEW
-            holder += [copy.deepcopy(holder[key])] * (many if small else 1)
+            holder.extend([copy.deepcopy(holder[key]) for _ in range(many if small else 1)])
         case 6:
             nested: Any = holder[key]
             for _ in range(rng.choice(_DEPTHS)):
