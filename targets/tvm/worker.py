@@ -51,6 +51,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         the traceback of anything else.
     """
     try:
+        sys.path += [entry for entry in request["path"] if entry not in sys.path]
         for module in request["modules"]:
             importlib.import_module(module)
         module, _, name = request["function"].partition(":")

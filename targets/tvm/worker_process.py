@@ -121,6 +121,7 @@ def generate(
             "component": write_component(component, Path(temporary)),
             "arguments": arguments,
             "modules": list(modules),
+            "path": [entry for entry in sys.path if entry],  # it may have grown since the worker started
         }
         try:
             answer = _worker().ask(request)
@@ -164,5 +165,6 @@ def _restored(kind: str, fields: Mapping[str, str]) -> DiagnosticError:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's; modules are found where the caller finds them, such as a target that is not installed."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(_ROOT), *filter(None, sys.path)]))}
+    """The caller's, where npuc is found also if it is not installed."""
+    paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}

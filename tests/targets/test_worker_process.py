@@ -67,6 +67,13 @@ def test_a_worker_that_dies_is_one_error_and_is_replaced(component, tmp_path):
     assert generate(f"{_FUNCTIONS}:numbers", component, {}, tmp_path)["nodes"] == 3
 
 
+def test_a_running_worker_finds_modules_where_its_caller_does(component, tmp_path, monkeypatch):
+    generate(f"{_FUNCTIONS}:numbers", component, {}, tmp_path)
+    (tmp_path / "added_later.py").write_text("from tests.targets.worker_functions import numbers\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert generate("added_later:numbers", component, {}, tmp_path, ["added_later"])["nodes"] == 3
+
+
 def test_what_a_library_prints_is_no_answer(component, tmp_path):
     assert generate(f"{_FUNCTIONS}:fail", component, {"how": "noise"}, tmp_path) == {"process": 0, "nodes": 0}
 
