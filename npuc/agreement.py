@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -113,6 +113,10 @@ def npu_bound(scheme: str, gates: Gates, layers: int = 1) -> Bound:
     return Bound(min_sqnr=round(limit - 10 * math.log10(max(1, layers)), 1))
 
 
+def _as_it_is(executor: Executor) -> Executor:
+    return executor
+
+
 @dataclasses.dataclass(frozen=True)
 class Reference:
     """What a binary is compared with.
@@ -121,11 +125,13 @@ class Reference:
         run: The ONNX graph.
         exact: Returns what the binary has to equal bit by bit; None where there is no such thing.
         joints: Outputs that are joined of several tensors.
+        decode: Wraps an executor of either side so that it returns numbers where it returned codes.
     """
 
     run: Executor
     exact: Executor | None = None
     joints: Mapping[str, Joints] = dataclasses.field(default_factory=dict)
+    decode: Callable[[Executor], Executor] = _as_it_is
 
 
 def compare(reference: Reference, candidate: Executor, feeds: Sequence[Feeds], bound: Bound) -> Agreement:
@@ -137,11 +143,12 @@ def compare(reference: Reference, candidate: Executor, feeds: Sequence[Feeds], b
         feeds: Samples, at least one.
         bound: What must hold.
     """
-    largest, exact = 0.0, reference.exact
+    largest, run, candidate = 0.0, reference.decode(reference.run), reference.decode(candidate)
+    exact = None if reference.exact is None else reference.decode(reference.exact)
     sums: dict[tuple[str, int], Energy] = {}
     equal = exact is not None or not bound.exact
     for feed in feeds:
-        expected, actual = reference.run(feed), candidate(feed)
+        expected, actual = run(feed), candidate(feed)
         if bound.exact and exact is not None:
             equal = equal and _same_bits(exact(feed), actual)
         for name, value in expected.items():

@@ -7,7 +7,6 @@ the float outputs of the same segment, thousands of times smaller, would not cou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -21,13 +20,13 @@ _MOVES_CODES = frozenset(
 """Operators whose output has the scale and zero point of their first input."""
 
 
-def code_decoder(graph: Path) -> Callable[[Executor], Executor]:
+def code_decoder(graph: ir.Model) -> Callable[[Executor], Executor]:
     """Returns what wraps executors of a segment so that they return numbers where they returned codes.
 
     Args:
         graph: The segment's reference graph, which says what the codes stand for.
     """
-    rules = _output_rules(ir.load(graph))
+    rules = _output_rules(graph)
     return lambda executor: lambda feeds: _decode(executor(feeds), rules)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Feeds
+from exporter.program import Executor, Feeds
 from npuc.agreement import Bound, Reference
 from npuc.code_outputs import code_decoder
 from npuc.compare.joined_outputs import joined_outputs
@@ -33,20 +32,20 @@ def find_emulator(target: str, processor: str) -> Emulator | None:
     return None if processor == CPU else find_target(target).emulator(processor)
 
 
-def open_reference(target: str, processor: str, graph: Path, bound: Bound) -> Reference:
-    """Opens what a segment's binary is compared with; codes are compared as the numbers they stand for.
+def reference_of(target: str, processor: str, graph: Path, bound: Bound, run: Executor) -> Reference:
+    """Returns what a segment's binary is compared with; codes are compared as the numbers they stand for.
 
     Args:
         target: Of the device.
         processor: Of the segment.
         graph: Reference graph of the segment.
         bound: Of the segment; where it asks for equal bits, its processor has an exact reference, too.
+        run: The graph, opened: of a large segment once is enough.
     """
     emulator = find_emulator(target, processor) if bound.exact else None
     exact = None if emulator is None else emulator.exact_reference(graph)
-    decoded = code_decoder(graph)
-    run = decoded(OnnxExecutor(graph))
-    return Reference(run, None if exact is None else decoded(exact), joined_outputs(ir.load(graph)))
+    model = ir.load(graph)
+    return Reference(run, exact, joined_outputs(model), code_decoder(model))
 
 
 def explain_disagreement(

@@ -11,10 +11,9 @@ from exporter.program import Executor, Feeds
 from npuc.agreement import Bound, compare_apart, worst
 from npuc.artifact import Artifact
 from npuc.artifact_paths import MODEL_FOLDER
-from npuc.code_outputs import code_decoder
 from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import count_ordinary
-from npuc.emulators import explain_disagreement, find_emulator, open_reference
+from npuc.emulators import explain_disagreement, find_emulator, reference_of
 from npuc.errors import ArtifactError
 from npuc.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.samples import load_samples
@@ -116,9 +115,10 @@ def _verify_segment(
     artifact: Artifact, segment: SegmentRecord, candidate: Executor, feeds: list[Feeds], ordinary: int
 ) -> Agreement:
     bound, graph = Bound.parse(segment.agreement.bound), artifact.folder / segment.reference
-    reference = open_reference(artifact.manifest.device.target, segment.processor, graph, bound)
+    target, run = artifact.manifest.device.target, OnnxExecutor(graph)
+    reference = reference_of(target, segment.processor, graph, bound, run)
     together = len(feeds) if segment.processor == Placement.CPU else ordinary
-    return compare_apart(reference, code_decoder(graph)(candidate), feeds, together, bound)
+    return compare_apart(reference, candidate, feeds, together, bound)
 
 
 def _explanation(

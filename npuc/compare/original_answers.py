@@ -56,10 +56,7 @@ def require_same_answers(original: Executor, answered: Sequence[Answered]) -> No
     """
     for row in answered[:1]:
         again = original(row.sample.feeds)
-        if not all(
-            np.array_equal(value, again[name], equal_nan=value.dtype.kind == "f")
-            for name, value in row.outputs.items()
-        ):
+        if not all(_is_same(value, again[name]) for name, value in row.outputs.items()):
             raise ExportError(
                 "the model does not answer the same twice",
                 received="two calls with the same inputs return different values",

@@ -11,10 +11,9 @@ from exporter.onnx_executor import OnnxExecutor
 from exporter.program import Executor, Feeds
 from npuc.agreement import Reference, compare_apart, worst
 from npuc.artifact_paths import MODEL_FOLDER
-from npuc.code_outputs import code_decoder
 from npuc.compare.sample_files import load_labelled
 from npuc.compare.samples import count_ordinary
-from npuc.emulators import explain_disagreement, find_emulator, open_reference
+from npuc.emulators import explain_disagreement, find_emulator, reference_of
 from npuc.errors import AgreementError
 from npuc.manifest import Agreement
 from npuc.progress import Advance
@@ -74,8 +73,8 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
         ordinary = count_ordinary(samples[name])
         references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
         given = segment_feeds(feeds, references)
-        for segment, inputs in zip(plan.segments, given, strict=True):
-            by_chip = _check_segment(job, segment, inputs, ordinary)
+        for segment, run, inputs in zip(plan.segments, references, given, strict=True):
+            by_chip = _check_segment(job, segment, run, inputs, ordinary)
             checked.segments[segment.name] = worst(by_chip.values())
             if len(by_chip) > 1:
                 checked.chips[segment.name] = by_chip
@@ -84,21 +83,18 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
 
 
 def _check_segment(
-    job: CheckJob, segment: Segment, feeds: list[Feeds], ordinary: int
+    job: CheckJob, segment: Segment, run: Executor, feeds: list[Feeds], ordinary: int
 ) -> dict[str, Agreement]:
     """Returns the agreement for each chip; one of empty name where the binary is for one chip or the CPU."""
     graph = job.folder / segment.reference
-    reference, decoded = (
-        open_reference(job.device.target, segment.processor, graph, segment.bound),
-        code_decoder(graph),
-    )
+    reference = reference_of(job.device.target, segment.processor, graph, segment.bound, run)
     together = len(feeds) if segment.on_cpu else ordinary
     by_chip = {}
     for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
         with _execute(job, segment, binding) as candidate:
-            agreement = compare_apart(reference, decoded(candidate), feeds, together, segment.bound)
+            agreement = compare_apart(reference, candidate, feeds, together, segment.bound)
         if not agreement.passed and segment.on_cpu:
-            agreement = _against_itself(agreement, segment, reference, decoded(moved_reference(graph)), feeds)
+            agreement = _against_itself(agreement, segment, reference, moved_reference(graph), feeds)
         if not agreement.passed:
             raise _disagreement(job, segment, binding, agreement, feeds)
         by_chip[chip] = agreement

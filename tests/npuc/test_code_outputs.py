@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 
@@ -46,7 +47,7 @@ def feeds() -> dict[str, np.ndarray]:
 
 def test_codes_become_numbers_and_floats_stay(tmp_path: Path, feeds: dict[str, np.ndarray]) -> None:
     path = _segment(tmp_path)
-    outputs = code_decoder(path)(OnnxExecutor(path))(feeds)
+    outputs = code_decoder(ir.load(path))(OnnxExecutor(path))(feeds)
     np.testing.assert_allclose(outputs["codes"], feeds["x"], atol=0.51 * _SCALE)
     np.testing.assert_allclose(outputs["moved"], feeds["x"].T, atol=0.51 * _SCALE)
     np.testing.assert_array_equal(outputs["y"], -feeds["x"])
@@ -55,7 +56,7 @@ def test_codes_become_numbers_and_floats_stay(tmp_path: Path, feeds: dict[str, n
 def test_the_zero_point_is_no_signal(tmp_path: Path, feeds: dict[str, np.ndarray]) -> None:
     """Codes off by a tenth of the numbers' deviation: 20 dB, not the 50 dB that the zero point would make of it."""
     path = _segment(tmp_path)
-    reference, decoded = OnnxExecutor(path), code_decoder(path)
+    reference, decoded = OnnxExecutor(path), code_decoder(ir.load(path))
 
     def noisy(fed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         outputs = reference(fed)
@@ -70,7 +71,7 @@ def test_the_zero_point_is_no_signal(tmp_path: Path, feeds: dict[str, np.ndarray
 
 def test_a_wrong_float_beside_codes_is_seen(tmp_path: Path, feeds: dict[str, np.ndarray]) -> None:
     path = _segment(tmp_path)
-    reference, decoded = OnnxExecutor(path), code_decoder(path)
+    reference, decoded = OnnxExecutor(path), code_decoder(ir.load(path))
 
     def wrong(fed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return reference(fed) | {"y": fed["x"]}
