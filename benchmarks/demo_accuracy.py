@@ -15,14 +15,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Executor, Request, Runner
-from exporter.reference_model.dataset import load_requests
 from exporter.sources import open_source
-from npuc.artifact import Artifact
-from npuc.recipe import Recipe
-from npuc.stages.capture import capture_options
-from npuc.stages.observe import program_runner
+from npuc.artifact.artifact import Artifact
+from npuc.demo.dataset import demo_requests
+from npuc.settings.recipe import Recipe
+from npuc.stages.capture.capture import capture_options
+from npuc.stages.capture.observe import program_runner
+from program.onnx_executor import OnnxExecutor
+from program.program import Executor, Request, Runner
 
 MAX_NEW_TOKENS = 8
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--binaries", type=int, default=60, help="of these, executed in emulation as well")
     arguments = parser.parse_args()
     artifact = Artifact(arguments.artifact)
-    requests = load_requests("test")[: arguments.samples]
+    requests = demo_requests("test")[: arguments.samples]
     program = open_source("demo", capture_options(Recipe.model_validate(artifact.manifest.recipe)))
     source = {name: OnnxExecutor(component.model) for name, component in program.components.items()}
     table = Table(title=f"exact match on the test set, device {artifact.manifest.device.id}", box=None)

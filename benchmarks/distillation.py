@@ -27,23 +27,24 @@ from pathlib import Path
 import torch
 from safetensors.torch import load
 
-from exporter.model_folder import ModelFolder
-from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.dataset import load_kinds, load_requests
-from exporter.reference_model.evaluation import Ablation, evaluate
-from exporter.reference_model.folder_tokenizer import FolderTokenizer
-from exporter.reference_model.generation import TorchAnswerer
-from exporter.reference_model.model import MultiModalTransformer
-from exporter.reference_model.preprocessor import Preprocessor
-from exporter.reference_model.splits import Split
-from exporter.reference_model.training import build_model
-from exporter.sources.locate import demo_folder
-from passes.distill import train_student
-from passes.distillation.objective import LossWeights
-from passes.distillation.options import DistillOptions
-from passes.distillation.student import Student, prepare_student
-from passes.distillation.task import Task
-from passes.training.options import TrainingOptions
+from exporter.families.multimodal_transformer.config import ModelConfig
+from exporter.families.multimodal_transformer.folder_tokenizer import FolderTokenizer
+from exporter.families.multimodal_transformer.generation import TorchAnswerer
+from exporter.families.multimodal_transformer.model import MultiModalTransformer
+from exporter.families.multimodal_transformer.preprocessor import Preprocessor
+from exporter.families.multimodal_transformer.requests import load_requests
+from exporter.families.multimodal_transformer.splits import Split
+from exporter.files.model_folder import ModelFolder
+from npuc.demo import demo_folder
+from npuc.demo.dataset import load_kinds
+from npuc.demo.evaluation import Ablation, evaluate
+from npuc.demo.training import build_model
+from passes.learning.distillation.objective import LossWeights
+from passes.learning.distillation.options import DistillOptions
+from passes.learning.distillation.run import train_student
+from passes.learning.distillation.student import Student, prepare_student
+from passes.learning.distillation.task import Task
+from passes.learning.training.options import TrainingOptions
 
 Arm = Callable[[DistillOptions], tuple[Student, float]]
 ALONE = LossWeights(logits=0, hidden=0, attention=0, task=1)
@@ -61,9 +62,7 @@ def main() -> None:
     parser.add_argument(
         "--hidden-weight", type=float, default=LossWeights.hidden, help="of the difference of hidden states"
     )
-    parser.add_argument(
-        "--data", type=Path, help="what exporter.reference_model.prepare wrote; default: shipped part"
-    )
+    parser.add_argument("--data", type=Path, help="what npuc.demo.prepare wrote; default: shipped part")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -138,7 +137,7 @@ def _options(steps: int, seed: int, data: Path | None, weights: LossWeights) -> 
 
 
 def _teacher(folder: ModelFolder) -> Task:
-    from passes.distillation.reference_task import ReferenceTask
+    from npuc.demo.distillation_task import ReferenceTask
 
     task = ReferenceTask(ModelConfig.from_json(folder.config))
     task.network.load_state_dict(load(folder.read_bytes("model.safetensors")))

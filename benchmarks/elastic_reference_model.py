@@ -3,7 +3,7 @@
     python -m benchmarks.elastic_reference_model [--seeds 3] [--steps 1200] [--data-dir build/demo-data --examples 828]
 
 Runs the stage of the mid tier with the recipe's own settings, in float32: what precision costs is another table.
-The bundled test set is asked, and with `--data-dir`, the folder that `exporter.reference_model.prepare` makes, any
+The bundled test set is asked, and with `--data-dir`, the folder that `npuc.demo.prepare` makes, any
 number of examples of the test split too. Digit images, voices and wordings of both are not those of the training data.
 """
 
@@ -18,23 +18,23 @@ import torch
 from PIL import Image
 
 from benchmarks.qat.clone import clone
-from exporter.onnx_executor import OnnxExecutor
+from exporter.families.multimodal_transformer.splits import Split
 from exporter.options import CaptureOptions
-from exporter.program import Program, Request
-from exporter.reference_model.corpus import load_corpus
-from exporter.reference_model.dataset import load_requests
-from exporter.reference_model.examples import draw_examples
-from exporter.reference_model.speech import SAMPLE_RATE
-from exporter.reference_model.splits import Split
 from exporter.sources import open_source
-from npuc.progress import SilentReporter
-from npuc.recipe import Prune
-from npuc.recipe_file import tier_recipe
-from npuc.stages.observe import program_runner
-from npuc.stages.prune import PruneJob, prune_program
-from npuc.weights_file import large_initializers
-from passes.elastic import Subnetwork, narrow
+from npuc.artifact.weights_file import large_initializers
+from npuc.demo.corpus import load_corpus
+from npuc.demo.dataset import demo_requests
+from npuc.demo.examples import draw_examples
+from npuc.demo.speech import SAMPLE_RATE
+from npuc.settings.recipe import Prune
+from npuc.settings.recipe_file import tier_recipe
+from npuc.stages.capture.observe import program_runner
+from npuc.stages.learn.prune import PruneJob, prune_program
+from npuc.terminal.progress import SilentReporter
+from passes.learning.subnetworks.nested import Subnetwork, narrow
 from passes.pipeline import directly_read_weights, normalize
+from program.onnx_executor import OnnxExecutor
+from program.program import Program, Request
 
 ANSWER_TOKENS = 4
 TestSets = Mapping[str, Sequence[Request]]
@@ -80,7 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--no-before", dest="before", action="store_false", help="skip the rows without training"
     )
-    parser.add_argument("--data-dir", type=Path, help="made by exporter.reference_model.prepare")
+    parser.add_argument("--data-dir", type=Path, help="made by npuc.demo.prepare")
     parser.add_argument("--examples", type=int, default=828, help="of the test split in --data-dir")
     return parser.parse_args()
 
@@ -125,7 +125,7 @@ def _narrowed(program: Program, subnetwork: Subnetwork) -> Program:
 
 
 def _test_sets(arguments: argparse.Namespace) -> TestSets:
-    sets: dict[str, Sequence[Request]] = {"bundled test set": load_requests(Split.TEST)}
+    sets: dict[str, Sequence[Request]] = {"bundled test set": demo_requests(Split.TEST)}
     if arguments.data_dir is not None:
         corpus = load_corpus(arguments.data_dir, Split.TEST)
         sets["test split"] = [

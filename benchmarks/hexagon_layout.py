@@ -26,9 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from exporter.options import CaptureOptions
-from exporter.sources.onnx_file import open_onnx
+from exporter.sources.onnx_files.onnx_file import open_onnx
 from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
-from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
 from targets.snapdragon.hexagon.importer.component import import_integer_program
 from targets.snapdragon.hexagon.instruction_count import InstructionCount, count_executed
 from targets.snapdragon.hexagon.lower import Layout, lower_program
@@ -44,8 +43,9 @@ from targets.snapdragon.hexagon.operations.operation import Operation
 from targets.snapdragon.hexagon.operations.requantization import Requantization
 from targets.snapdragon.hexagon.operations.softmax import Softmax
 from targets.snapdragon.hexagon.processor import EXECUTED
-from targets.snapdragon.hexagon.program import IntegerProgram
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.fixed_point import fixed_point_scale
+from targets.snapdragon.hexagon.program.program import IntegerProgram
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 LAYOUTS: tuple[Layout, ...] = ("plain", "autovectorized", "packed")
 _MOVES = ("pack", "unpack")

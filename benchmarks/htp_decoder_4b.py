@@ -19,15 +19,15 @@ from benchmarks.htp_decoder.checkpoint import write_random_checkpoint
 from benchmarks.htp_decoder.memory import PeakMemory
 from benchmarks.htp_decoder.part import PartJob, PartResult, Samples, process_part
 from benchmarks.htp_decoder.samples import decoder_samples
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from exporter.program import Component, Program
 from exporter.sources import open_source
+from passes.cut.layer_plan import weight_size
+from passes.cut.split_program import Chain, part_bytes, split_program
 from passes.integer.scheme import Scheme
-from passes.layer_plan import weight_size
 from passes.pipeline import directly_read_weights, normalize
-from passes.split_program import Chain, part_bytes, split_program
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.program import Component, Program
 from targets.snapdragon.socs import find_htp_soc
 
 _DECODERS = ("prefill", "decode")

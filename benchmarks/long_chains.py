@@ -21,7 +21,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from npuc.api import compile_model
-from npuc.progress import Advance
+from npuc.terminal.progress import Advance
 
 _SHAPE = (1, 8)
 _KINDS = {"elementwise": ("Relu", "Add", "Mul"), "product": ("MatMul", "Relu")}

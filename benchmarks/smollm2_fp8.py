@@ -20,15 +20,15 @@ from rich.table import Table
 from benchmarks.smollm2 import program as smollm2
 from benchmarks.smollm2 import text
 from benchmarks.smollm2.weights import GgufFile
-from exporter.program import Modality, Program
-from passes.auto_precision import choose_formats
-from passes.calibration.calibrate import calibration_method, choose_scales
-from passes.calibration.statistics import Statistics
-from passes.insert_fp8_qdq import quantised_inputs
-from passes.layer_error import measure_layers, observe_layers
+from passes.float.auto_precision import choose_formats
+from passes.float.calibration.calibrate import calibration_method, choose_scales
+from passes.float.calibration.statistics import Statistics
+from passes.float.insert_fp8_qdq import quantised_inputs
+from passes.float.layer_error import measure_layers, observe_layers
+from passes.float.precision import Format, PrecisionPolicy
+from passes.learning.training.torch_graph.program import TorchProgram
 from passes.pipeline import quantize
-from passes.precision import Format, PrecisionPolicy
-from passes.training.program import TorchProgram
+from program.program import Modality, Program
 
 SIZE, LENGTH = 8, 128
 ERROR_BUDGET = 0.05

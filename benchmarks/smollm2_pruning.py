@@ -2,11 +2,11 @@
 
     python -m benchmarks.smollm2_pruning [--shares 0.75 0.5 0.25] [--steps 40] [--batches 7]
 
-Depth: the layers that change their input least go (passes.prune_depth). Width: the least important feed-forward
-channels and head groups go (passes.prune_width). The student learns the teacher's next-token distribution on the news
-that is not measured on. Published, as share of MMLU kept: 45 % smaller by width 92.6 %, by depth 89.9 %,
-after 94 billion tokens (arXiv 2408.11796); 5.4 times smaller 78.9 %, after 50 billion (arXiv 2310.06694).
-"""
+Depth: the layers that change their input least go (passes.learning.pruning.prune_depth). Width: the least important
+feed-forward channels and head groups go (passes.learning.pruning.prune_width). The student learns the teacher's next-
+token distribution on the news that is not measured on. Published, as share of MMLU kept: 45 % smaller by width 92.6
+%, by depth 89.9 %, after 94 billion tokens (arXiv 2408.11796); 5.4 times smaller 78.9 %, after 50 billion (arXiv
+2310.06694)."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from rich.table import Table
 from benchmarks.smollm2 import program as smollm2
 from benchmarks.smollm2 import text
 from benchmarks.smollm2.weights import GgufFile
-from exporter.program import Program
-from passes.distillation.losses import logits_loss
-from passes.prune_depth import prune_depth
-from passes.prune_width import choose_channels, prune_width
-from passes.pruning.dependencies import analyse
-from passes.pruning.importance import activation_norm
-from passes.pruning.plan import PlanOptions, operations
-from passes.pruning.similarity import block_influence
-from passes.training.batches import ShuffledStream
-from passes.training.options import TrainingOptions
-from passes.training.program import TorchProgram
-from passes.training.trainer import Trainer
+from passes.learning.distillation.losses import logits_loss
+from passes.learning.pruning.dependencies import analyse
+from passes.learning.pruning.importance import activation_norm
+from passes.learning.pruning.plan import PlanOptions, operations
+from passes.learning.pruning.prune_depth import prune_depth
+from passes.learning.pruning.prune_width import choose_channels, prune_width
+from passes.learning.pruning.similarity import block_influence
+from passes.learning.training.batches import ShuffledStream
+from passes.learning.training.options import TrainingOptions
+from passes.learning.training.torch_graph.program import TorchProgram
+from passes.learning.training.trainer import Trainer
+from program.program import Program
 
 SIZE, LENGTH = 4, 128
 EMBEDDING = "embed_tokens.weight"

@@ -71,9 +71,9 @@ def main() -> None:
 
 def student_config(params: str) -> tuple[dict[str, Any], Any]:
     """Returns the student's config.json and its solution."""
-    from passes.distillation.families import student_family
-    from passes.distillation.selection import select
-    from passes.distillation.solve import solve, wished_params
+    from passes.learning.distillation.families import student_family
+    from passes.learning.distillation.selection import select
+    from passes.learning.distillation.solve import solve, wished_params
 
     teacher = capture_memory.CONFIG
     family = student_family(teacher)
@@ -85,7 +85,7 @@ def student_config(params: str) -> tuple[dict[str, Any], Any]:
 
 def _print_forecast(params: str) -> None:
     config, solution = student_config(params)
-    from passes.distillation.qwen3_vl import qwen3_vl_layout
+    from passes.learning.distillation.qwen3_vl import qwen3_vl_layout
 
     teacher = qwen3_vl_layout(capture_memory.CONFIG).count()
     print(f"student {solution.params:,} of {teacher:,} parameters; {dict(solution.counts)}")
@@ -120,7 +120,7 @@ def _write(arguments: argparse.Namespace) -> dict[str, Any]:
     parameters = capture_memory.write_checkpoint(folder)
     if parameters != solution.params:
         raise SystemExit(f"{parameters} parameters written, {solution.params} solved for")
-    from exporter.safetensors_header import read_header
+    from exporter.files.safetensors_header import read_header
 
     path = folder / "model.safetensors"
     with path.open("r+b") as file:
@@ -139,14 +139,14 @@ def _prepare(arguments: argparse.Namespace) -> dict[str, Any]:
     import onnx_ir as ir
 
     from benchmarks.htp_decoder.samples import decoder_samples
-    from exporter.model_folder import ModelFolder
+    from exporter.files.model_folder import ModelFolder
     from exporter.options import CaptureOptions
-    from exporter.program import Modality
     from exporter.sources import open_source
-    from npuc.weights_file import write_weights
-    from passes.calibration.calibrate import calibrate, calibration_method
+    from npuc.artifact.weights_file import write_weights
+    from passes.float.calibration.calibrate import calibrate, calibration_method
+    from passes.float.precision import Format, PrecisionPolicy
     from passes.pipeline import directly_read_weights, normalize, quantize
-    from passes.precision import Format, PrecisionPolicy
+    from program.program import Modality
 
     ModelFolder.sha256 = lambda _self, _name: ""  # type: ignore[method-assign]
     options = CaptureOptions(image_size=(256, 256), prefill_length=PREFILL, cache_length=CACHE)
@@ -170,7 +170,7 @@ def _prepare(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _reference(arguments: argparse.Namespace) -> dict[str, Any]:
-    from exporter.onnx_executor import OnnxExecutor
+    from program.onnx_executor import OnnxExecutor
 
     executor = OnnxExecutor(arguments.folder / "model" / f"{COMPONENT}.onnx", threads=1)
     started = time.perf_counter()
@@ -182,8 +182,8 @@ def _reference(arguments: argparse.Namespace) -> dict[str, Any]:
 def _lower(arguments: argparse.Namespace) -> dict[str, Any]:
     import dataclasses
 
-    from targets.catalogue import find_device
-    from targets.registry import find_target
+    from targets.contract.registry import find_target
+    from targets.devices.catalogue import find_device
 
     component, device = _component(arguments), find_device(arguments.device)
     binaries = arguments.folder / "cpu"
@@ -200,10 +200,10 @@ def _lower(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _execute(arguments: argparse.Namespace) -> dict[str, Any]:
-    from targets.agreement import relative_error, signal_to_noise
-    from targets.catalogue import find_device
-    from targets.registry import find_target
-    from targets.target import Lowered
+    from program.agreement import relative_error, signal_to_noise
+    from targets.contract.registry import find_target
+    from targets.contract.target import Lowered
+    from targets.devices.catalogue import find_device
 
     component, device = _component(arguments), find_device(arguments.device)
     lowered = Lowered.from_json(json.loads((arguments.folder / "lowered.json").read_text()))
@@ -241,7 +241,7 @@ def _source(arguments: argparse.Namespace) -> Path:
 def _component(arguments: argparse.Namespace) -> Any:
     import onnx_ir as ir
 
-    from exporter.program import Component, Modality, Role
+    from program.program import Component, Modality, Role
 
     model = ir.load(arguments.folder / "model" / f"{COMPONENT}.onnx")
     return Component(COMPONENT, Role.DECODE, Modality.TEXT, model)

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from exporter.errors import SourceError
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.options import MAX_REQUESTS
-from exporter.program import Request
+from program.program import Request
 
 FILE = "calibration.json"
 MAX_PIXELS = 1 << 26

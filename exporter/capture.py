@@ -25,12 +25,12 @@ from onnxscript.rewriter import onnx_fusions
 from torch import nn
 
 from exporter.errors import ExportError
+from exporter.files.weights import Bind
 from exporter.modality import SCOPE_KEY, ModalityRule, tag_modalities
 from exporter.operator_signatures import parsed_once
-from exporter.program import OPSET, Component, Modality, Role, TensorSpec
-from exporter.shorten import shorten
 from exporter.simplify import simplify
-from exporter.weights import Bind
+from program.program import OPSET, Component, Modality, Role, TensorSpec
+from program.shorten import shorten
 
 _TORCH_DTYPES = {
     ir.DataType.FLOAT: torch.float32,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from exporter.program import Array, Executor, Feeds
+from program.program import Array, Executor, Feeds
 
 Tensors = Mapping[str, torch.Tensor]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from exporter.program import MODALITY_KEY, Modality
+from program.program import MODALITY_KEY, Modality
 
 SCOPE_KEY = "npuc.scope"
 """`metadata_props` key of the module path a node comes from (`layers.0.mlp.up_proj`)."""

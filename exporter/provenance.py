@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 
 FOLDER_FILES = (
     "config.json",

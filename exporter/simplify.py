@@ -12,7 +12,7 @@ import math
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from exporter.identities import remove_identities
+from program.identities import remove_identities
 
 # it warns about each LayerNormalization it leaves as it is, which is no news to a user
 logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from exporter.errors import ExportError, SourceError
-from exporter.lazy_tensor import read_rows, row_blocks
-from exporter.weights import Bind
+from exporter.files.weights import Bind
+from program.lazy_tensor import read_rows, row_blocks
 
 
 def stream_weights(module: nn.Module, bind: Bind) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from npuc.api import compile_model as compile  # noqa: A004 (the verb users type)
     from npuc.api import load
-    from passes.quantize_dynamic import quantize_dynamic
+    from passes.learning.qat.dynamic_layers import quantize_dynamic
 
 __all__ = ["compile", "load", "quantize_dynamic"]
 
@@ -23,7 +23,7 @@ __all__ = ["compile", "load", "quantize_dynamic"]
 def __getattr__(name: str) -> Any:
     # torch and TVM take seconds to import; `npuc --help` and `npuc recipe` need neither
     if name == "quantize_dynamic":
-        from passes.quantize_dynamic import quantize_dynamic
+        from passes.learning.qat.dynamic_layers import quantize_dynamic
 
         return quantize_dynamic
     if name in __all__:

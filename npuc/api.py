@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 
 from exporter.sources.examine import examine_source
 from exporter.sources.locate import require_model
-from npuc.cache import Cache
+from npuc.artifact.output_folder import require_replaceable
+from npuc.caching.cache import Cache
 from npuc.compile_job import CompileJob
 from npuc.errors import UsageError
-from npuc.input_shapes import with_input_shapes
-from npuc.memory_limit import memory_bound
-from npuc.output_folder import require_replaceable
-from npuc.progress import ProgressReporter, SilentReporter
-from npuc.recipe import NPU_SCHEMES, Recipe
-from npuc.recipe_file import load_recipe, tier_recipe
-from npuc.training_settings import with_training
-from targets.catalogue import default_device, find_device
-from targets.device import Device
+from npuc.machine.memory_limit import memory_bound
+from npuc.settings.input_shapes import with_input_shapes
+from npuc.settings.recipe import Recipe
+from npuc.settings.recipe_file import load_recipe, tier_recipe
+from npuc.settings.training_settings import with_training
+from npuc.terminal.progress import ProgressReporter, SilentReporter
+from targets.contract.registry import npu_format_names
+from targets.devices.catalogue import default_device, find_device
+from targets.devices.device import Device
 
 if TYPE_CHECKING:
-    from npuc.artifact import Artifact
+    from npuc.artifact.artifact import Artifact
 
 
 def compile_model(
@@ -53,7 +54,8 @@ def compile_model(
         target: Family of devices, with `tier`.
         out: Folder of the artifact; replaced if it is one already.
         recipe: Recipe, or the path of one, instead of the tier's.
-        npu: What the NPU computes in, instead of the recipe's word: `auto`, `float16`, `a16w8`, `a8w8`, `a16w4`, `cpu`.
+        npu: What the NPU computes in, instead of the recipe's word: `auto`, `cpu`, or a number format
+            of the device's NPU such as `float16` and `a16w8`.
         also_devices: Ids of further devices whose chips the NPU binaries also have code for.
         input_shapes: Shapes of inputs that an ONNX file leaves open, by name.
         calibration: Recorded inputs of a model without preprocessing, an .npz file or a folder of them.
@@ -116,7 +118,7 @@ def job_settings(
 
 def load(folder: str | Path) -> Artifact:
     """Opens an artifact."""
-    from npuc.artifact import Artifact
+    from npuc.artifact.artifact import Artifact
 
     return Artifact(folder)
 
@@ -141,8 +143,9 @@ def _device(device: str | None, tier: str | None, target: str | None) -> Device:
 def _with_npu(recipe: Recipe, npu: str | None) -> Recipe:
     if npu is None:
         return recipe
-    if npu not in NPU_SCHEMES:
-        raise UsageError("no such NPU format", received=npu, remedy=f"use one of {', '.join(NPU_SCHEMES)}")
+    known = ("auto", "cpu", *npu_format_names())
+    if npu not in known:
+        raise UsageError("no such NPU format", received=npu, remedy=f"use one of {', '.join(known)}")
     return recipe.with_values("precision", npu=npu)
 
 

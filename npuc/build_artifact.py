@@ -5,19 +5,19 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from npuc.compare.original_answers import drop_answers
 from npuc.compare.records import SourceRecord
+from npuc.compare.source.original_answers import drop_answers
 from npuc.compile_job import CompileJob
-from npuc.segments import Plan
-from npuc.stages.check import CheckJob, check_binaries
-from npuc.stages.describe import Built, write_description
-from npuc.stages.device_files import write_device_files
-from npuc.stages.float_program import drop_float_program
-from npuc.stages.judge_precision import planned_sources, require_precision
-from npuc.stages.lower import LoweredPlan, LowerJob, lower_plan
-from npuc.stages.npu_program import NpuProgram
-from npuc.stages.several_devices import require_cpu_code_runs
-from npuc.stages.specialize import SpecializeJob, discard_plan, plan_processors, specialize
+from npuc.stages.capture.float_program import drop_float_program
+from npuc.stages.lower.lower import LoweredPlan, LowerJob, lower_plan
+from npuc.stages.place.judge_precision import planned_sources, require_precision
+from npuc.stages.place.npu_program import NpuProgram
+from npuc.stages.place.plan import Plan
+from npuc.stages.place.several_devices import require_cpu_code_runs
+from npuc.stages.place.specialize import SpecializeJob, discard_plan, plan_processors, specialize
+from npuc.stages.ship.check import CheckJob, check_binaries
+from npuc.stages.ship.describe import Built, write_description
+from npuc.stages.ship.device_files import DeviceJob, write_device_files
 from targets.errors import RefusedNodesError
 
 
@@ -40,7 +40,8 @@ def build_artifact(job: CompileJob, specialization: SpecializeJob, folder: Path)
     with job.reporter.phase("execute", len(plan.segments)) as advance:
         checked = check_binaries(CheckJob(plan, lowered, job.device, folder), advance)
     networks = {network.name: network.components for network in prepared.subnetworks}
-    write_device_files(plan, job.device, lowered.segments, networks, folder)
+    device_job = DeviceJob(plan, job.device, specialization.accelerators, lowered.segments, networks)
+    write_device_files(device_job, folder)
     built = Built(prepared, plan, sources, job.device, job.tier, job.recipe, lowered.segments, checked)
     write_description(built, folder)
 
@@ -49,7 +50,7 @@ def _lower(
     job: CompileJob, specialization: SpecializeJob, program: NpuProgram | None, folder: Path
 ) -> tuple[Plan, dict[str, SourceRecord], LoweredPlan]:
     """Lowers a program; what the NPU's compiler refuses goes to the next processor that takes it."""
-    refused: set[str] = set()
+    refused: dict[str, set[str]] = {}
     while True:
         plan = plan_processors(specialization, program, folder, refused)
         require_cpu_code_runs(plan, job.recipe, job.device)
@@ -60,9 +61,12 @@ def _lower(
                 lower_job = LowerJob(plan, job.device, specialization.accelerators, job.cache, folder)
                 return plan, sources, lower_plan(lower_job, advance)
         except RefusedNodesError as error:
-            if refused.issuperset(error.nodes):
+            known = refused.setdefault(error.processor, set())
+            if known.issuperset(error.nodes):
                 raise
-            refused.update(error.nodes)
-            job.reporter.note(f"the NPU's compiler refuses {error.received}: the nodes are placed anew")
+            known.update(error.nodes)
+            job.reporter.note(
+                f"the compiler of {error.processor} refuses {error.received}: the nodes are placed anew"
+            )
             shutil.rmtree(error.reproducer, ignore_errors=True)
             discard_plan(plan, folder)

@@ -11,13 +11,13 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from exporter.errors import DiagnosticError
-from npuc import signals
-from npuc.console import open_console
-from npuc.ending import clean_up
 from npuc.errors import ResourceError, UsageError
-from npuc.lazy_group import LazyCommand, LazyGroup
+from npuc.machine import signals
+from npuc.machine.ending import clean_up
+from npuc.terminal.console import open_console
+from npuc.terminal.lazy_group import LazyCommand, LazyGroup
 from npuc.version import npuc_version
+from program.errors import DiagnosticError
 
 INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from npuc.cache import Cache
-from npuc.progress import ProgressReporter
-from npuc.recipe import Recipe
-from targets.device import Device
+from npuc.caching.cache import Cache
+from npuc.settings.recipe import Recipe
+from npuc.terminal.progress import ProgressReporter
+from targets.devices.device import Device
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,18 +6,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from npuc.cache import Cache
-from npuc.progress import ProgressReporter
-from npuc.recipe import Recipe
-from npuc.stages.prepare import prepare
-from npuc.stages.prepare_job import PrepareJob
-from npuc.stages.scheme import choose_scheme
-from npuc.stages.several_devices import choose_processors
-from targets.device import Device
-from targets.registry import find_target
+from npuc.caching.cache import Cache
+from npuc.settings.recipe import Recipe
+from npuc.stages.capture.prepare import prepare
+from npuc.stages.capture.prepare_job import PrepareJob
+from npuc.stages.place.scheme import choose_scheme
+from npuc.stages.place.several_devices import choose_processors, wants_float
+from npuc.terminal.progress import ProgressReporter
+from targets.contract.registry import find_target
+from targets.devices.device import Device
 
 if TYPE_CHECKING:
-    from targets.coverage import Coverage
+    from targets.placing.coverage import Coverage
 
 
 def model_coverage(
@@ -38,17 +38,16 @@ def model_coverage(
     target = find_target(device.target)
     processors = choose_processors(recipe, device, needs_tools=False)
     choice = choose_scheme(recipe, processors.preferred, device, needs_tool=False)
-    source = PrepareJob(model, recipe, None, reporter, cache)
+    source = PrepareJob(model, recipe, None, reporter, cache, keeps_float=wants_float(processors, choice))
     with tempfile.TemporaryDirectory(prefix="npuc-coverage-") as name:
         prepared = prepare(source, Path(name))
         components, accelerators = prepared.program.components, processors.accelerators
-        if processors.preferred is None or choice.scheme is None:
+        if processors.preferred is None or choice.format is None:
             return [target.partition(component, device) for component in components.values()]
         # not before the model is read: whoever names a wrong one is told at once
-        from npuc.stages.npu_program import NpuProgramJob, npu_program
-        from targets.placement import place_component
+        from npuc.stages.place.npu_program import NpuProgramJob, npu_program
+        from targets.placing.placement import place_component
 
-        components = npu_program(
-            NpuProgramJob(source, prepared, processors.preferred, choice), Path(name)
-        ).components
+        job = NpuProgramJob(source, prepared, device, accelerators, choice)
+        components = npu_program(job, Path(name)).components
         return [place_component(c, accelerators, target.partition(c, device)) for c in components.values()]

@@ -10,14 +10,14 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from exporter.cache_folder import default_cache
 from exporter.sandbox.isolation_check import network_refusal
-from npuc.cache import Cache
+from npuc.caching.cache import Cache
 from npuc.version import TOOLS
+from program.cache_folder import default_cache
+from targets.contract.registry import find_target, target_names
 from targets.tools.environment import ToolEnvironment
-from targets.tools.tool import TOOLS as TOOLS_OF_VENDORS
+from targets.tools.tool import find_tool, tool_names
 
-_EMULATORS = dict.fromkeys(("qemu-aarch64", "qemu-hexagon"), "sudo apt-get install -y qemu-user")
 _ALLOW_NAMESPACES = "optional: sudo sysctl kernel.unprivileged_userns_clone=1 (in a container: allow unshare)"
 _DISK_FLOOR = (
     1 << 30
@@ -44,8 +44,8 @@ class Check:
 def run_checks() -> list[Check]:
     """Looks at packages, emulators, vendors' tools, child processes, the cross compiler and disk space."""
     checks = [_package(name) for name in TOOLS]
-    checks += [_emulator(name, command) for name, command in _EMULATORS.items()]
-    checks += [_vendor_tool(ToolEnvironment(tool)) for tool in TOOLS_OF_VENDORS.values()]
+    checks += [_emulator(name, command) for name, command in _emulators().items()]
+    checks += [_vendor_tool(ToolEnvironment(find_tool(name))) for name in tool_names()]
     return [
         *checks,
         _isolation(),
@@ -53,6 +53,12 @@ def run_checks() -> list[Check]:
         _disk("temporary folder", Path(tempfile.gettempdir())),
         _disk_cache(),
     ]
+
+
+def _emulators() -> dict[str, str]:
+    """Programs that execute what the targets make → the command that installs each."""
+    targets = map(find_target, target_names())
+    return {name: command for target in targets for name, command in target.emulators.items()}
 
 
 def _package(name: str) -> Check:

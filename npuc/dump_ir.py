@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from passes.run_passes import OnPass
+from passes.core.run_passes import OnPass
 
 
 class IrDump:

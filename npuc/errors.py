@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.errors import DiagnosticError
+from program.errors import DiagnosticError
 
 
 class RecipeError(DiagnosticError):

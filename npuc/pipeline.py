@@ -9,15 +9,15 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from npuc.artifact.output_folder import atomic_folder
 from npuc.compile_job import CompileJob
-from npuc.output_folder import atomic_folder
-from npuc.stages.prepare import prepare
-from npuc.stages.prepare_job import PrepareJob
-from npuc.stages.scheme import Choice, choose_scheme
-from npuc.stages.several_devices import Processors, choose_processors
+from npuc.stages.capture.prepare import prepare
+from npuc.stages.capture.prepare_job import PrepareJob
+from npuc.stages.place.scheme import Choice, choose_scheme
+from npuc.stages.place.several_devices import Processors, choose_processors, wants_float
 
 if TYPE_CHECKING:
-    from npuc.artifact import Artifact
+    from npuc.artifact.artifact import Artifact
 
 
 def run_job(job: CompileJob) -> Artifact:
@@ -29,22 +29,29 @@ def run_job(job: CompileJob) -> Artifact:
     """
     processors = choose_processors(job.recipe, job.device)
     choice = choose_scheme(job.recipe, processors.preferred, job.device)
-    if choice.scheme is not None:
+    if choice.format is not None:
         choice = dataclasses.replace(choice, notes=(*choice.notes, *processors.notes))
     for note in choice.notes:
         job.reporter.note(note)
     with atomic_folder(job.out) as folder:
         _compile_into(job, processors, choice, folder)
-    from npuc.artifact import Artifact
+    from npuc.artifact.artifact import Artifact
 
     return Artifact(job.out)
 
 
 def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folder: Path) -> None:
-    source = PrepareJob(job.model, job.recipe, job.dump_folder, job.reporter, job.cache)
+    source = PrepareJob(
+        job.model,
+        job.recipe,
+        job.dump_folder,
+        job.reporter,
+        job.cache,
+        keeps_float=wants_float(processors, choice),
+    )
     prepared = prepare(source, folder)
     from npuc.build_artifact import build_artifact
-    from npuc.stages.specialize import SpecializeJob
+    from npuc.stages.place.specialize import SpecializeJob
 
     accelerators = processors.accelerators
     specialization = SpecializeJob(source, prepared, job.device, accelerators, choice, processors.chips)

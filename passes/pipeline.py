@@ -7,35 +7,35 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import onnx_ir as ir
 
-from exporter.program import Component, Program
-from passes.canonicalize_axes import CanonicalizeAxes
-from passes.center_variance import CenterVariance
-from passes.convert_float16 import ConvertFloat16
-from passes.convert_patch_convolution import ConvertPatchConvolution
-from passes.decompose_attention import DecomposeAttention
-from passes.decompose_group_query_attention import DecomposeGroupQueryAttention
-from passes.decompose_rms_normalization import DecomposeRmsNormalization
-from passes.decompose_rotary_embedding import DecomposeRotaryEmbedding
-from passes.eliminate_dead_nodes import EliminateDeadNodes
-from passes.eliminate_noop import EliminateNoop
-from passes.errors import PassError
-from passes.fold_constants import FoldConstants
-from passes.fold_weight_transpose import FoldWeightTranspose
-from passes.fuse_batch_normalization import FuseBatchNormalization
-from passes.fuse_gelu import FuseGelu
-from passes.infer_shapes import InferShapes
-from passes.insert_fp8_qdq import ActivationScales, InsertFp8Qdq
-from passes.merge_layout import MergeLayout
-from passes.precision import Format, PrecisionPolicy
-from passes.prefix_constants import PrefixConstants
-from passes.remark import Remark
-from passes.rewrite import COMPUTE_KEY, is_op
-from passes.run_passes import OnPass, Pass, run_passes
-from passes.split_gemm import SplitGemm
-from passes.square_by_product import SquareByProduct
-from passes.tag_modality import TagModality
-from passes.widen_values import WidenValues
-from passes.widening import Widening
+from passes.core.errors import PassError
+from passes.core.infer_shapes import InferShapes
+from passes.core.rewrite import COMPUTE_KEY, is_op
+from passes.core.run_passes import OnPass, Pass, run_passes
+from passes.float.convert_float16 import ConvertFloat16
+from passes.float.insert_fp8_qdq import ActivationScales, InsertFp8Qdq
+from passes.float.precision import Format, PrecisionPolicy
+from passes.float.widen_values import WidenValues
+from passes.float.widening import Widening
+from passes.normalize.canonicalize_axes import CanonicalizeAxes
+from passes.normalize.center_variance import CenterVariance
+from passes.normalize.convert_patch_convolution import ConvertPatchConvolution
+from passes.normalize.decompose.decompose_attention import DecomposeAttention
+from passes.normalize.decompose.decompose_group_query_attention import DecomposeGroupQueryAttention
+from passes.normalize.decompose.decompose_rms_normalization import DecomposeRmsNormalization
+from passes.normalize.decompose.decompose_rotary_embedding import DecomposeRotaryEmbedding
+from passes.normalize.eliminate_dead_nodes import EliminateDeadNodes
+from passes.normalize.eliminate_noop import EliminateNoop
+from passes.normalize.fold_constants import FoldConstants
+from passes.normalize.fold_weight_transpose import FoldWeightTranspose
+from passes.normalize.fuse_batch_normalization import FuseBatchNormalization
+from passes.normalize.fuse_gelu import FuseGelu
+from passes.normalize.merge_layout import MergeLayout
+from passes.normalize.prefix_constants import PrefixConstants
+from passes.normalize.split_gemm import SplitGemm
+from passes.normalize.square_by_product import SquareByProduct
+from passes.normalize.tag_modality import TagModality
+from program.program import Component, Program
+from program.remark import Remark
 
 Factory = Callable[[Component, frozenset[str]], Pass]
 """(component, initializers that must keep their layout) → a fresh pass."""

@@ -16,8 +16,8 @@ from docs_generator.commands import commands_page, options_table
 from docs_generator.schema import gates_table, recipe_page, schema_page
 from docs_generator.snapdragon import htp_socs_table
 
-from npuc.manifest import Manifest
-from targets.device import Device
+from npuc.artifact.manifest import Manifest
+from targets.devices.device import Device
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -64,4 +64,5 @@ def lock(tool: Tool) -> str:
 
 if __name__ == "__main__":
     chosen = find_tool(sys.argv[1])
-    (ROOT / "targets" / "tools" / "locks" / f"{chosen.name}.lock").write_text(lock(chosen), "utf-8")
+    package, _, name = chosen.lock_file.partition(":")
+    (ROOT / package.replace(".", "/") / name).write_text(lock(chosen), "utf-8")

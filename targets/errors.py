@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.errors import DiagnosticError
+from program.errors import DiagnosticError
 
 
 class TargetError(DiagnosticError):
@@ -24,6 +24,9 @@ class RefusedNodesError(TargetError):
         received: The compiler's own words.
         remedy: Where the failed job is kept.
         reproducer: Its folder.
+
+    Attributes:
+        processor: Whose compiler it is; set by who called it.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class RefusedNodesError(TargetError):
         super().__init__(what, where=where, received=received, remedy=remedy)
         self.nodes = tuple(nodes)
         self.reproducer = reproducer
+        self.processor = ""
 
 
 class ToolError(TargetError):

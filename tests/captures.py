@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from exporter.options import CaptureOptions
-from exporter.program import Component, Program
 from exporter.sources import open_source
 from passes.pipeline import directly_read_weights, normalize
+from program.program import Component, Program
 from tests.tiny_qwen3_vl import build
 
 QWEN_OPTIONS = CaptureOptions(image_size=(64, 96), prefill_length=16, cache_length=96)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from exporter.families.registry import FAMILIES
-from exporter.program import Array, Executor, Feeds, Program, Request
+from program.program import Array, Executor, Feeds, Program, Request
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Feeds, Program, tensor_spec
 from exporter.sources import open_source
-from passes.pruning.cut import Kept, axis_indices, cut
-from passes.pruning.dependencies import Dependencies
+from passes.learning.pruning.cut import Kept, axis_indices, cut
+from passes.learning.pruning.dependencies import Dependencies
+from program.onnx_executor import OnnxExecutor
+from program.program import Feeds, Program, tensor_spec
 from tests.captures import clone, normalised
 
 

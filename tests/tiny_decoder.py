@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from exporter.program import Program
+from program.program import Program
 from tests.captures import normalised
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Component, Modality, Program, Request, Role
-from passes.calibration.calibrate import calibrate, calibration_method
+from passes.float.calibration.calibrate import calibrate, calibration_method
+from passes.float.precision import Format, PrecisionPolicy
 from passes.pipeline import quantize
-from passes.precision import Format, PrecisionPolicy
+from program.program import Component, Modality, Program, Request, Role
 
 GRAPH = """<ir_version: 10, opset_import: ["" : 23]>
 two_layers (float[4, 12] x) => (float[4, 6] logits)

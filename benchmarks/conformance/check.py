@@ -16,10 +16,9 @@ import onnx
 import onnx_ir as ir
 
 from benchmarks.conformance.cases import Array, Case
-from exporter.errors import DiagnosticError
-from exporter.program import Component
 from exporter.sources import open_source
-from npuc.weights_file import WEIGHTS_NAME, write_weights
+from npuc.artifact.weights_file import WEIGHTS_NAME, write_weights
+from passes.float.precision import Format, PrecisionPolicy
 from passes.integer.quantised_graph import is_quantised
 from passes.pipeline import (
     NORMALISATION,
@@ -28,10 +27,11 @@ from passes.pipeline import (
     normalize,
     quantize,
 )
-from passes.precision import Format, PrecisionPolicy
-from targets.device import Device
+from program.errors import DiagnosticError
+from program.program import Component
+from targets.contract.registry import find_target
+from targets.devices.device import Device
 from targets.errors import ExecutionError
-from targets.registry import find_target
 
 RIGHT, REFUSED, WRONG, INTERNAL = "right", "refused", "wrong", "internal error"
 

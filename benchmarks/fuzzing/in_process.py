@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from exporter.errors import DiagnosticError
 from exporter.sandbox import process
 from exporter.sandbox.failures import failed, out_of_memory
 from exporter.sandbox.limits import Limits
-from exporter.shorten import shorten
+from program.errors import DiagnosticError
+from program.shorten import shorten
 
 
 class DirectCalls:

@@ -9,18 +9,18 @@ import onnx_ir as ir
 from benchmarks.fuzzing.seeds import MODEL
 from exporter.calibration import folder_requests
 from exporter.families.generic.recorded_requests import recorded_requests
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
+from exporter.files.weights import Checkpoint
 from exporter.preprocessing.chat_template import QWEN_TEMPLATE, ChatTemplate, read_template, user_message
 from exporter.preprocessing.text import TextTokenizer, read_tokenizer
-from exporter.program import TensorSpec
 from exporter.sources import open_source
 from exporter.sources.examine import examine_source
-from exporter.sources.exported_program import load_archive
-from exporter.weights import Checkpoint
-from npuc.manifest import read_manifest
-from npuc.recipe_file import load_recipe
-from npuc.requests import make_request
-from targets.catalogue import load_device
+from exporter.sources.torch_programs.exported_program import load_archive
+from npuc.artifact.manifest import read_manifest
+from npuc.artifact.requests import make_request
+from npuc.settings.recipe_file import load_recipe
+from program.program import TensorSpec
+from targets.devices.catalogue import load_device
 
 _INPUTS = (TensorSpec("x", ir.DataType.FLOAT, (1, 4)), TensorSpec("ids", ir.DataType.INT64, (2,)))
 _PROMPT = "Describe the picture. Grüße, 你好, 42 (a + b)!"

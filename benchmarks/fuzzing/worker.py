@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from benchmarks.fuzzing import in_process
 from benchmarks.fuzzing.outcome import ACCEPTED, HANG, MEGABYTES, MEMORY, REFUSED, SECONDS, TRACEBACK
-from exporter.errors import DiagnosticError
+from program.errors import DiagnosticError
 
 if TYPE_CHECKING:
     from benchmarks.fuzzing.kinds import Kind

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks import capture_memory
 from benchmarks.htp_decoder.tokenizer import write_tokenizer
-from exporter.program import Array
-from exporter.safetensors_header import StoredTensor, read_header
+from exporter.files.safetensors_header import StoredTensor, read_header
+from program.program import Array
 
 _DEVIATION = 0.02
 """`initializer_range` of the published config."""

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Array, Component, Feeds
-from npuc.weights_file import write_weights
+from npuc.artifact.weights_file import write_weights
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
+from program.program import Array, Component, Feeds
 from targets.snapdragon.htp.share_weights import SharedBinary, prepare_shared
 from targets.snapdragon.socs import HtpSoc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from exporter.families.kv_cache import KvCache
-from exporter.program import Array, Component, TensorSpec
+from program.program import Array, Component, TensorSpec
 
 
 def decoder_samples(component: Component, lengths: tuple[int, ...]) -> list[dict[str, Array]]:

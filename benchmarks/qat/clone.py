@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from exporter.program import Component, Program
+from program.program import Component, Program
 
 
 def clone(program: Program) -> Program:

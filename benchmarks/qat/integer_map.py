@@ -6,14 +6,14 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Component, Feeds
-from passes.calibration.observe import observe
-from passes.calibration.statistics import Statistics
-from passes.infer_shapes import InferShapes
-from passes.insert_fp8_qdq import output_axis, quantised_inputs
-from passes.precision import PrecisionPolicy, weight_of
-from passes.rewrite import Builder, Rewrite, shared_initializer
-from passes.run_passes import run_passes
+from passes.core.infer_shapes import InferShapes
+from passes.core.rewrite import Builder, Rewrite, shared_initializer
+from passes.core.run_passes import run_passes
+from passes.float.calibration.observe import observe
+from passes.float.calibration.statistics import Statistics
+from passes.float.insert_fp8_qdq import output_axis, quantised_inputs
+from passes.float.precision import PrecisionPolicy, weight_of
+from program.program import Component, Feeds
 
 LIMITS = {ir.DataType.INT8: 127, ir.DataType.INT4: 7}
 """Largest codes; the types are used symmetrically about zero."""

@@ -9,10 +9,10 @@ from benchmarks.smollm2.model import LanguageModel
 from benchmarks.smollm2.text import Batch, Logits
 from benchmarks.smollm2.weights import LlamaConfig
 from exporter.capture import Capture, capture_module
-from exporter.program import Component, Feeds, Modality, Program, Role, TensorSpec
-from exporter.sources.python_factory import bind_tensors
+from exporter.sources.torch_programs.python_factory import bind_tensors
+from passes.learning.training.torch_graph.program import TorchProgram
 from passes.pipeline import directly_read_weights, normalize
-from passes.training.program import TorchProgram
+from program.program import Component, Feeds, Modality, Program, Role, TensorSpec
 
 COMPONENT, INPUT, OUTPUT = "model", "input_ids", "logits"
 

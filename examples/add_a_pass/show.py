@@ -8,8 +8,8 @@ import click
 
 from examples.add_a_pass.replace_division import ReplaceDivision
 from exporter.sources import open_source
+from passes.core.run_passes import run_passes
 from passes.pipeline import normalize
-from passes.run_passes import run_passes
 
 
 def main() -> None:

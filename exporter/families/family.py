@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from exporter.program import Program, Runner, TensorSpec
+from program.program import Program, Runner, TensorSpec
 
 Signatures = Mapping[str, tuple[TensorSpec, ...]]
 """Component name → specs of its inputs, as `Component.inputs`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from exporter.program import Array, TensorSpec
+from program.program import Array, TensorSpec
 
 MASKED = -1e4
 """Added to the scores a token must not see; finite in float16, and exp(-1e4) is 0 in every float type."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from exporter.errors import SourceError
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.sandbox.limits import Limits
 from exporter.sandbox.process import SandboxProcess, call_once
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 
 import exporter.errors
-from exporter.errors import DiagnosticError, SourceError
+from exporter.errors import SourceError
+from program.errors import DiagnosticError
 
 _REMEDY = "if you trust where it is from, report it; otherwise do not use it"
 

@@ -45,9 +45,9 @@ def main() -> None:
 
 def _call(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
     """A function of `NAME(content: bytes, **arguments) -> JSON value | bytes`."""
-    from exporter.errors import DiagnosticError
     from exporter.sandbox.failures import describe
-    from exporter.shorten import shorten
+    from program.errors import DiagnosticError
+    from program.shorten import shorten
 
     module, _, name = header["function"].partition(":")
     try:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.errors import SourceError
-from exporter.sources.locate import DEMO, model_path, require_model
+from exporter.sources.locate import model_path, named_folder, require_model
 
 if TYPE_CHECKING:
     from exporter.options import CaptureOptions
-    from exporter.program import Program
+    from program.program import Program
 
-__all__ = ["DEMO", "open_source"]
+__all__ = ["open_source"]
 
 
 def open_source(model: str | Path, options: CaptureOptions | None = None) -> Program:
@@ -47,7 +47,7 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
         )
     file_part, separator, function = name.rpartition(":")
     if separator and file_part.endswith(".py"):
-        from exporter.sources.python_factory import open_factory
+        from exporter.sources.torch_programs.python_factory import open_factory
 
         return open_factory(Path(file_part).expanduser(), function, options)
     if path.is_dir():
@@ -55,7 +55,7 @@ def open_source(model: str | Path, options: CaptureOptions | None = None) -> Pro
         from exporter.sources.huggingface import open_folder
 
         program = open_folder(path, options)
-        return _named_demo(program) if name == DEMO else program
+        return _with_name(program, name) if named_folder(name) else program
     return _open_file(path, options)
 
 
@@ -69,16 +69,16 @@ def _refuse_recorded_inputs(options: CaptureOptions, name: str) -> None:
         )
 
 
-def _named_demo(program: Program) -> Program:
-    """Gives the bundled model the name users know it by, rather than that of its folder."""
-    return dataclasses.replace(program, provenance={**program.provenance, "source": DEMO})
+def _with_name(program: Program, name: str) -> Program:
+    """Gives a model the name users know it by, rather than that of its folder."""
+    return dataclasses.replace(program, provenance={**program.provenance, "source": name})
 
 
 def _open_file(path: Path, options: CaptureOptions) -> Program:
     if path.suffix == ".onnx":
-        from exporter.sources.onnx_file import open_onnx
+        from exporter.sources.onnx_files.onnx_file import open_onnx
 
         return open_onnx(path, options)
-    from exporter.sources.exported_program import open_exported_program
+    from exporter.sources.torch_programs.exported_program import open_exported_program
 
     return open_exported_program(path, options)

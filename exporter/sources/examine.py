@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.errors import SourceError
-from exporter.model_folder import MAX_JSON_BYTES
+from exporter.files.model_folder import MAX_JSON_BYTES
+from exporter.files.regular_file import Identity, identity
 from exporter.provenance import FOLDER_FILES
-from exporter.regular_file import Identity, identity
 from exporter.sandbox.limits import Limits
 from exporter.sandbox.process import call_once
 from exporter.sources.locate import model_path

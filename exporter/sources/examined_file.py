@@ -17,11 +17,11 @@ def examine_onnx(_content: bytes, path: str) -> dict[str, Any]:
         SourceError: The file is damaged, or not a valid graph.
         ExportError: It holds what npuc does not support.
     """
-    from exporter.sources.external_data import external_files, tensor_bytes
-    from exporter.sources.onnx_check import check_onnx
-    from exporter.sources.onnx_parse import parse_onnx
-    from exporter.sources.onnx_tensors import placed_tensors
-    from exporter.sources.value_sizes import live_bytes
+    from exporter.sources.onnx_files.external_data import external_files, tensor_bytes
+    from exporter.sources.onnx_files.onnx_check import check_onnx
+    from exporter.sources.onnx_files.onnx_parse import parse_onnx
+    from exporter.sources.onnx_files.onnx_tensors import placed_tensors
+    from exporter.sources.sizes.value_sizes import live_bytes
 
     file = Path(path)
     proto = parse_onnx(file)
@@ -45,7 +45,7 @@ def examine_pt2(_content: bytes, path: str) -> dict[str, Any]:
         SourceError: Reading the file might run code, or it is not an archive.
         ExportError: It has symbolic sizes.
     """
-    from exporter.sources.pt2_archive import check_archive
+    from exporter.sources.torch_programs.pt2_archive import check_archive
 
     return {"weights": check_archive(Path(path))}
 
@@ -56,6 +56,6 @@ def copy_pt2(_content: bytes, path: str, destination: str) -> None:
     Raises:
         SourceError: As `examine_pt2`. So is ExportError.
     """
-    from exporter.sources.pt2_archive import copy_archive
+    from exporter.sources.torch_programs.pt2_archive import copy_archive
 
     copy_archive(Path(path), Path(destination))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from exporter.checkpoint_files import read_checkpoint
 from exporter.errors import ExportError
-from exporter.model_folder import ModelFolder
+from exporter.files.checkpoint_files import read_checkpoint
+from exporter.files.model_folder import ModelFolder
 from exporter.provenance import FOLDER_FILES
 
 _FAMILIES = {name: f"exporter.families.{name}.examine" for name in ("qwen3_vl", "multimodal_transformer")}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from exporter.errors import DiagnosticError
 from exporter.sources.examine import examine_source
 from exporter.sources.locate import model_path
+from program.errors import DiagnosticError
 
 SIZE_LIMIT = 2 << 30
 """Bytes; hashing and keeping copies of larger sources costs more than capturing them again."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from exporter.families.registry import FAMILIES
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from exporter.program import Program
 from exporter.sources.examine import examine_source
 from exporter.sources.examined_folder import unsupported_family
+from program.program import Program
 
 
 def open_folder(path: Path, options: CaptureOptions) -> Program:

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import functools
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from exporter.errors import SourceError
 
-DEMO = "demo"
-"""Name of the small trained model that comes with npuc."""
+ENTRY_POINT_GROUP = "npuc.models"
+"""An entry point of this group names a function without arguments that returns the folder of a model of its name."""
 
 _KINDS = "a model folder with config.json, file.py:function, a .pt2 file, an .onnx file, or demo"
 
 
-def demo_folder() -> Path:
-    """Returns the folder of the bundled model."""
-    return Path(__file__).parents[1] / "reference_model" / "assets"
+@functools.cache
+def named_folder(model: str) -> Path | None:
+    """Returns the folder of a model that an installed package brings along, such as npuc's own `demo`; else None.
+
+    Raises:
+        SourceError: The package cannot be loaded.
+    """
+    if Path(model).name != model or Path(model).suffix:
+        return None
+    found = next(iter(entry_points(group=ENTRY_POINT_GROUP, name=model)), None)
+    if found is None:
+        return None
+    try:
+        return Path(found.load()())
+    except Exception as error:
+        raise SourceError(
+            "the package that brings this model along cannot be loaded",
+            where=f"{model} = {found.value}",
+            received=f"{type(error).__name__}: {error}",
+            remedy="repair or uninstall that package",
+        ) from error
 
 
 def model_path(model: str) -> Path:
-    """Returns where a model lies that a user named: `demo`, or a file or folder, which need not exist."""
-    return demo_folder() if model == DEMO else Path(model).expanduser()
+    """Returns where a model lies that a user named: a model by name, or a file or folder, which need not exist."""
+    return named_folder(model) or Path(model).expanduser()
 
 
 def require_model(model: str) -> None:

@@ -6,10 +6,10 @@ import click
 from rich.filesize import decimal
 from rich.table import Table
 
-from exporter.cache_folder import default_cache
-from npuc.cache_entries import CacheEntry, EntryKind, cache_entries, remove_entries
-from npuc.console import open_console
-from npuc.terminal import text_table
+from npuc.caching.entries import CacheEntry, EntryKind, cache_entries, remove_entries
+from npuc.terminal.console import open_console
+from npuc.terminal.terminal import text_table
+from program.cache_folder import default_cache
 
 _KEY_CHARACTERS = 12
 

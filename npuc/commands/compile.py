@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from npuc.commands.options import input_shape_option, memory_limit_option
-from npuc.console import open_console
-from npuc.input_shapes import parse_input_shapes
-from npuc.progress import ConsoleReporter, ProgressReporter, SilentReporter
-from npuc.recipe import NPU_SCHEMES, TIERS
-from npuc.training_settings import parse_assignments
-from targets.registry import target_names
+from npuc.settings.input_shapes import parse_input_shapes
+from npuc.settings.recipe import TIERS
+from npuc.settings.training_settings import parse_assignments
+from npuc.terminal.console import open_console
+from npuc.terminal.progress import ConsoleReporter, ProgressReporter, SilentReporter
+from targets.contract.registry import target_names
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from npuc.artifact import Artifact
+    from npuc.artifact.artifact import Artifact
 
 
 @click.command("compile")
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--npu",
-    type=click.Choice(NPU_SCHEMES),
+    metavar="FORMAT",
     help="What the NPU computes in, instead of the recipe's word; `cpu` leaves it out.",
 )
 @click.option(
@@ -124,8 +124,8 @@ def compile_command(
 
 
 def _print_result(console: Console, artifact: Artifact, output: Path) -> None:
-    from npuc.agreement import FP8_FORMATS
-    from npuc.tables import format_error_table, npu_table, print_agreement, subnetwork_table
+    from npuc.compare.binary.agreement import FP8_FORMATS
+    from npuc.terminal.tables import format_error_table, npu_table, print_agreement, subnetwork_table
 
     manifest = artifact.manifest
     formats = {layer.format for component in manifest.components for layer in component.layers}

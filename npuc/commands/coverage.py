@@ -10,18 +10,17 @@ import click
 from exporter.sources.examine import examine_source
 from exporter.sources.locate import require_model
 from npuc.commands.options import input_shape_option, memory_limit_option
-from npuc.console import open_console
-from npuc.input_shapes import parse_input_shapes
-from npuc.memory_limit import memory_bound
-from npuc.progress import ConsoleReporter
-from npuc.recipe import NPU_SCHEMES
+from npuc.machine.memory_limit import memory_bound
+from npuc.settings.input_shapes import parse_input_shapes
+from npuc.terminal.console import open_console
+from npuc.terminal.progress import ConsoleReporter
 
 
 @click.command("coverage")
 @click.argument("model")
 @click.option("--device", required=True, help="Device id (see `npuc devices`), or a TOML file.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe file instead of the tier's.")
-@click.option("--npu", type=click.Choice(NPU_SCHEMES), help="What the NPU computes in.")
+@click.option("--npu", metavar="FORMAT", help="What the NPU computes in.")
 @input_shape_option
 @memory_limit_option
 @click.option("--json", "as_json", is_flag=True, help="Print every node with reason and remedy.")
@@ -45,11 +44,11 @@ def coverage_command(
     console = open_console(stderr=True)
     with memory_bound(memory_limit, examine_source(model)):
         # what is wrong with the command line or the model is said before graph libraries are imported
-        from npuc.cache import Cache
+        from npuc.caching.cache import Cache
         from npuc.coverage import model_coverage
 
         coverages = model_coverage(model, chosen, settings, ConsoleReporter(console), Cache())
-    from npuc.coverage_table import coverage_json, coverage_table
+    from npuc.terminal.coverage_table import coverage_json, coverage_table
 
     if as_json:
         click.echo(json.dumps(coverage_json(coverages), indent=1))

@@ -8,12 +8,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from npuc.console import open_console
-from npuc.terminal import text_table
-from targets.catalogue import devices_of, find_device
-from targets.device import TIERS, Device
-from targets.device_table import device_rows, figures
-from targets.registry import target_names
+from npuc.terminal.console import open_console
+from npuc.terminal.terminal import text_table
+from targets.contract.registry import target_names
+from targets.devices.catalogue import devices_of, find_device
+from targets.devices.device import TIERS, Device
+from targets.devices.device_table import device_rows, figures
 
 _SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 

@@ -6,9 +6,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from npuc.console import open_console
 from npuc.doctor import Check, run_checks
-from npuc.terminal import text_table
+from npuc.terminal.console import open_console
+from npuc.terminal.terminal import text_table
 
 
 @click.command("doctor")

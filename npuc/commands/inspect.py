@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from npuc.console import open_console
-from npuc.manifest import read_manifest
-from npuc.tables import (
+from npuc.artifact.manifest import read_manifest
+from npuc.terminal.console import open_console
+from npuc.terminal.tables import (
     budget_table,
     component_table,
     format_error_table,

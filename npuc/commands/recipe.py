@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from npuc.errors import RecipeError
-from npuc.recipe import TIERS, recipe_schema
-from npuc.recipe_file import load_recipe, tier_recipe
+from npuc.settings.recipe import TIERS, recipe_schema
+from npuc.settings.recipe_file import load_recipe, tier_recipe
 
 
 @click.group("recipe")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from npuc.artifact.manifest import read_manifest
+from npuc.artifact.power import FULL
 from npuc.errors import UsageError
-from npuc.manifest import read_manifest
-from npuc.power import FULL
-from npuc.terminal import printable
+from npuc.terminal.terminal import printable
 
 
 @click.command("run")
@@ -55,9 +55,9 @@ def run_command(
 ) -> None:
     """Runs the binaries of ARTIFACT in emulation and prints the answer as it is generated."""
     read_manifest(artifact)  # refuses what is no artifact before the libraries of emulators are waited for
-    from npuc.artifact import Artifact
-    from npuc.requests import make_request
-    from npuc.tensor_report import report_tensors
+    from npuc.artifact.artifact import Artifact
+    from npuc.artifact.requests import make_request
+    from npuc.terminal.tensor_report import report_tensors
 
     request = make_request(prompt=prompt, image=image, audio=audio, tensors=_tensor_paths(inputs))
     opened = Artifact(artifact)

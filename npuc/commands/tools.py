@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from npuc.console import open_console
-from npuc.terminal import text_table
+from npuc.terminal.console import open_console
+from npuc.terminal.terminal import text_table
 from targets.tools.environment import ToolEnvironment
 from targets.tools.install import install_tool
-from targets.tools.tool import TOOLS, find_tool
+from targets.tools.tool import find_tool, tool_names
 
-_TOOL = click.argument("tool", type=click.Choice(sorted(TOOLS)))
+_TOOL = click.argument("tool", type=click.Choice(tool_names()))
 
 
 @click.group("tools")
@@ -30,7 +30,8 @@ def install_command(tool: str, accept_licence: bool) -> None:
     licence = environment.tool.licence
     console.print(f"{environment.tool.package} {environment.tool.version} is installed", highlight=False)
     console.print(f"  in:      {environment.path}", highlight=False, soft_wrap=True)
-    console.print(f"  licence: {licence.name}, accepted by you", highlight=False)
+    if licence is not None:
+        console.print(f"  licence: {licence.name}, accepted by you", highlight=False)
 
 
 @tools_group.command("list", short_help="Say which tools there are and which are installed.")
@@ -39,11 +40,17 @@ def list_command() -> None:
     table = text_table()
     for column in ("tool", "package", "licence", "state", "to do"):
         table.add_column(column, overflow="fold")
-    for tool in TOOLS.values():
+    for tool in map(find_tool, tool_names()):
         environment = ToolEnvironment(tool)
         state = _state(environment)
         to_do = "" if state == "installed" else tool.install_command
-        table.add_row(tool.name, f"{tool.package} {tool.version}", tool.licence.name, state, to_do)
+        table.add_row(
+            tool.name,
+            f"{tool.package} {tool.version}",
+            tool.licence.name if tool.licence else "open source",
+            state,
+            to_do,
+        )
     open_console().print(table)
 
 

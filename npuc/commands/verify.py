@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from npuc.console import open_console
-from npuc.manifest import ComponentRecord, read_manifest
+from npuc.artifact.manifest import ComponentRecord, read_manifest
+from npuc.terminal.console import open_console
 
 RECORDED = (
     "from the model to the binary (rewritten and final as recorded; --against MODEL measures them again)"
@@ -23,10 +23,10 @@ def verify_command(artifact: Path, against: str | None) -> int:
     With --against also where the rewritten or the final graphs disagree with MODEL.
     """
     read_manifest(artifact)  # refuses what is no artifact before the libraries of emulators are waited for
-    from npuc.artifact import Artifact
-    from npuc.compare.fidelity import fidelity_notes, fidelity_rows
-    from npuc.tables import agreement_table, answer_table, fidelity_table, subnetwork_table
-    from npuc.verify import subnetwork_seconds, verify_binaries
+    from npuc.artifact.artifact import Artifact
+    from npuc.compare.binary.verify import subnetwork_seconds, verify_binaries
+    from npuc.compare.source.fidelity import fidelity_notes, fidelity_rows
+    from npuc.terminal.tables import agreement_table, answer_table, fidelity_table, subnetwork_table
 
     console = open_console()
     opened = Artifact(artifact)
@@ -45,7 +45,7 @@ def verify_command(artifact: Path, against: str | None) -> int:
     if against is None:
         console.print(fidelity_table(fidelity_rows(opened.manifest, agreements), RECORDED))
     else:
-        from npuc.verify_source import compare_with_source
+        from npuc.compare.source.verify_source import compare_with_source
 
         comparison = compare_with_source(opened, against)
         console.print(fidelity_table(fidelity_rows(opened.manifest, agreements, comparison.sources)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 from onnx_ir.convenience import get_const_tensor
 
-from targets.quantities import Joints
+from program.quantities import Joints
 
 _KEEPS = frozenset(
     {"Abs", "Cast", "Clip", "DequantizeLinear", "Exp", "HardSigmoid", "Identity", "LeakyRelu", "Log", "LogSoftmax",

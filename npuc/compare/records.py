@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from npuc.record import Record
+from npuc.artifact.record import Record
 
 NOT_FINITE = -999.0
 """Ratio, dB, of an output that has values which are not finite at places where the original's are, or the reverse: JSON

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from exporter.program import Array
+from program.program import Array
 
 SMALLEST_SCALE = 2.0**-96
 """Scales below it (a range of denormal numbers) would make `1 / scale` overflow float32."""

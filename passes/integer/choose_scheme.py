@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Array, Component, Feeds
 from passes.integer.encoding_plan import LEAST_SQNR
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
-from passes.remark import Remark
+from program.onnx_executor import OnnxExecutor
+from program.program import Array, Component, Feeds
+from program.remark import Remark
 
 ERROR_BUDGET = 30.0
 """dB; the least ratio of a component's output to its quantisation noise."""

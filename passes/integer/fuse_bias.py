@@ -6,7 +6,7 @@ import math
 
 import onnx_ir as ir
 
-from passes.rewrite import Builder, Rewrite, is_op, static_shape
+from passes.core.rewrite import Builder, Rewrite, is_op, static_shape
 
 
 class FuseBias(Rewrite):

@@ -7,8 +7,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from exporter.lazy_tensor import BlockwiseTensor
-from exporter.program import Array
+from program.lazy_tensor import BlockwiseTensor
+from program.program import Array
 
 
 class Int4Tensor(BlockwiseTensor):

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from exporter.lazy_tensor import BlockwiseTensor, map_rows, row_blocks
-from exporter.program import Array
-from passes.errors import PassError
+from passes.core.errors import PassError
 from passes.integer.affine import Encoding, IntegerType, Range, quantise
+from program.lazy_tensor import BlockwiseTensor, map_rows, row_blocks
+from program.program import Array
 
 
 def tensor_range(tensor: ir.TensorProtocol, name: str) -> Range:

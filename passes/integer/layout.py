@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
 
-from passes.integer.observe_ranges import is_float
-from passes.rewrite import is_op
+from passes.core.rewrite import is_op
+from passes.integer.ranges.observe_ranges import is_float
 
 LAYOUT_OPS = frozenset(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from passes.rewrite import Rewrite, is_op
+from passes.core.rewrite import Rewrite, is_op
 
 _LAYERS = ("Add", "Conv", "Gemm", "MatMul")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from passes.core.rewrite import shared_initializer
 from passes.integer.affine import Encoding
-from passes.rewrite import shared_initializer
 
 
 class QdqBuilder:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.rewrite import is_op
 from passes.integer.scheme import Scheme
-from passes.rewrite import is_op
 
 PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 """Operators that multiply their first input by their second."""

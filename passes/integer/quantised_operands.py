@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from exporter.lazy_tensor import static_shape
-from passes.insert_fp8_qdq import output_axis
+from passes.core.rewrite import is_op, modality_of, shared_initializer
+from passes.float.insert_fp8_qdq import output_axis
 from passes.integer.affine import Encoding, IntegerType, affine_encoding
 from passes.integer.encoding_plan import EncodingPlan
 from passes.integer.integer_constant import encoded_bias, encoded_constant
 from passes.integer.integer_weight import integer_weight
 from passes.integer.qdq_builder import QdqBuilder
 from passes.integer.scheme import Scheme
-from passes.remark import Remark
-from passes.rewrite import is_op, modality_of, shared_initializer
+from program.lazy_tensor import static_shape
+from program.remark import Remark
 
 _WEIGHT_OPS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 _BIAS_OPS = ("Gemm", "Conv", "ConvTranspose", "LayerNormalization")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.program import Component, Feeds
-from passes.htp.pipeline import structural_passes
-from passes.infer_shapes import InferShapes
+from passes.core.infer_shapes import InferShapes
+from passes.core.run_passes import Pass, run_passes
 from passes.integer.affine import IntegerType
 from passes.integer.encoding_plan import LEAST_SQNR, EncodingPlan
 from passes.integer.insert_integer_qdq import InsertIntegerQdq
-from passes.integer.observe_ranges import observe_ranges
 from passes.integer.quantised_operands import QuantisedOperands
-from passes.integer.range_methods import range_method
+from passes.integer.ranges.observe_ranges import observe_ranges
+from passes.integer.ranges.range_methods import range_method
 from passes.integer.scheme import Scheme
-from passes.remark import Remark
-from passes.run_passes import Pass, run_passes
+from passes.structure.pipeline import structural_passes
+from program.program import Component, Feeds
+from program.remark import Remark
 
 
 def requantize(

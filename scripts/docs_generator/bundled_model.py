@@ -14,7 +14,7 @@ a black picture, silence, a question mark."""
 
 def bundled_model_page() -> str:
     """Returns the share of exactly right answers: with each input left out, and by kind of question."""
-    folder = resources.files("exporter.reference_model").joinpath("assets")
+    folder = resources.files("npuc.demo").joinpath("assets")
     metrics = json.loads(folder.joinpath("metrics.json").read_text("utf-8"))
     without = metrics["exact_match_without"]
     rows = [("nothing", metrics["exact_match"]), *((f"the {name}", share) for name, share in without.items())]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from docs_generator.markdown import page, table
-from npuc.recipe_file import tier_recipe
-from targets.catalogue import devices
-from targets.device import FORMAT_NAMES, Device, FormatName, FormatPolicy, ProcessorFormats
-from targets.device_table import DeviceRow, device_rows, figures
+from npuc.settings.recipe_file import tier_recipe
+from targets.devices.catalogue import devices
+from targets.devices.device import FORMAT_NAMES, Device, FormatName, FormatPolicy, ProcessorFormats
+from targets.devices.device_table import DeviceRow, device_rows, figures
 
 _TARGETS = {
     "cpu": "CPU code (every target, today)",

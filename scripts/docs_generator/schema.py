@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from docs_generator.markdown import page, table
-from npuc.recipe import Gates, Recipe
-from npuc.recipe_file import tier_recipe
+from npuc.settings.recipe import Gates, Recipe
+from npuc.settings.recipe_file import tier_recipe
 
 _LIMITS = {
     "minimum": "≥",

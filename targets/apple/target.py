@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from exporter.program import Component
-from targets.device import Device
-from targets.target import Lowered, Progress
+from program.program import Component
+from targets.contract.target import Lowered, Progress
+from targets.devices.device import Device
 from targets.tvm.cpu_target import CpuTarget, summarise
 
 TWIN_TRIPLE = "aarch64-linux-musl"

@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from targets.devices.figure import Section, Source
 from targets.errors import TargetError
-from targets.figure import Section, Source
 
 _SOURCE = "ExecuTorch backends/qualcomm/serialization/qc_schema.py, SoC table, 2026"
 

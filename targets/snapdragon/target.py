@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from targets.accelerator import Accelerator
-from targets.device import Device
-from targets.emulator import Emulator
+from targets.contract.accelerator import Accelerator
+from targets.contract.emulator import Emulator
+from targets.contract.npu_format import STANDARD
+from targets.devices.device import Device
 from targets.snapdragon.hexagon.accelerator import HvxAccelerator, has_vector_units
 from targets.snapdragon.hexagon.emulator import HvxEmulator
+from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
 from targets.snapdragon.htp.accelerator import HtpAccelerator
 from targets.snapdragon.htp.emulator import HtpEmulator
 from targets.snapdragon.socs import find_htp_soc
 from targets.tvm.cpu_target import CpuTarget
+from targets.tvm.executor import EMULATOR_COMMAND
 
 
 class SnapdragonTarget(CpuTarget):
     """CPU code, and two processors of the Hexagon NPU: the tensor processor and the vector units."""
+
+    format_names = (*STANDARD, *(entry.name for entry in HvxAccelerator.formats))
+    emulators: Mapping[str, str] = {**CpuTarget.emulators, HEXAGON_EMULATOR[0]: EMULATOR_COMMAND}
 
     def __init__(self) -> None:
         super().__init__("snapdragon")

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from exporter.cache_folder import default_cache
+from program.cache_folder import default_cache
 from targets.errors import ToolError
 from targets.tools.tool import Tool
 

@@ -69,10 +69,11 @@ def _remove_leftovers(environment: ToolEnvironment) -> None:
 
 
 def _require_acceptance(tool: Tool, accepted: bool) -> None:
-    if not accepted:
+    licence = tool.licence
+    if licence is not None and not accepted:
         raise LicenceError(
-            f"{tool.title} is the vendor's software under the {tool.licence.name}. {tool.licence.summary}",
-            where=f"{tool.licence.file} in the Python package {tool.licence.package} {tool.version}",
+            f"{tool.title} is the vendor's software under the {licence.name}. {licence.summary}",
+            where=f"{licence.file} in the Python package {licence.package} {tool.version}",
             remedy=f"read it; if you accept it: {tool.install_command}",
         )
 
@@ -101,14 +102,15 @@ def _fill(building: Path, tool: Tool) -> None:
     python = str(venv / "bin" / "python")
     options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"]
     _run(tool, [python, "-I", "-m", "pip", "install", *options, "--requirement", str(lock)])
-    record = {
+    record: dict[str, object] = {
         "tool": tool.name,
         "package": tool.package,
         "version": tool.version,
         "lock_sha256": tool.lock_digest(),
         "python": platform.python_version(),
-        "licence": {"name": tool.licence.name, "file": tool.licence.file, "accepted": True},
     }
+    if tool.licence is not None:
+        record["licence"] = {"name": tool.licence.name, "file": tool.licence.file, "accepted": True}
     (building / RECORD_NAME).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
 
 

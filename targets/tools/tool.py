@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import pkgutil
 from importlib import resources
+from importlib.metadata import entry_points
+from typing import cast
 
 from targets.errors import ToolError
 
@@ -38,7 +41,8 @@ class Tool:
         requirements: What `scripts/lock_tool.py` resolves.
         python: Minor versions of Python 3 the lock has wheels for.
         machine: `platform.machine()` the lock has wheels for; the system is Linux.
-        licence: The terms of its proprietary part.
+        lock_file: `package:file` of its lock.
+        licence: The terms of its proprietary part; None where it is open-source all through.
     """
 
     name: str
@@ -48,58 +52,51 @@ class Tool:
     requirements: tuple[str, ...]
     python: tuple[int, ...]
     machine: str
-    licence: Licence
+    lock_file: str
+    licence: Licence | None = None
 
     @property
     def install_command(self) -> str:
         """The one command that installs the tool."""
-        return f"npuc tools install {self.name} --accept-licence"
+        return f"npuc tools install {self.name}{' --accept-licence' if self.licence else ''}"
 
     def lock(self) -> str:
         """Returns the requirements file with a hash for every wheel."""
-        file = resources.files("targets.tools") / "locks" / f"{self.name}.lock"
-        return file.read_text("utf-8")
+        package, _, name = self.lock_file.partition(":")
+        return (resources.files(package) / name).read_text("utf-8")
 
     def lock_digest(self) -> str:
         """Returns the SHA-256 of the lock, which identifies an installation."""
         return hashlib.sha256(self.lock().encode()).hexdigest()
 
 
-_SNAPDRAGON = Tool(
-    name="snapdragon",
-    title="Qualcomm's HTP compiler and emulator (ONNX Runtime's QNN provider)",
-    package="onnxruntime-qnn",
-    version="2.7.0",
-    requirements=(
-        "onnxruntime-qnn==2.7.0",
-        "onnxruntime==1.32.0",
-        "onnx==1.23.2",
-        "numpy==2.4.6",
-        "ml_dtypes==0.6.0",
-    ),
-    python=(11, 12, 13),
-    machine="x86_64",
-    licence=Licence(
-        name="Qualcomm AI Stack License",
-        package="onnxruntime-qnn",
-        file="onnxruntime_qnn/Qualcomm_LICENSE.pdf",
-        summary=(
-            "It covers the compiler's libraries, not npuc. Among others it forbids reverse engineering, lists"
-            " prohibited uses, and lets you distribute the libraries only inside your own application."
-        ),
-    ),
-)
+ENTRY_POINT_GROUP = "npuc.tools"
+"""An entry point of this group, named as the tool, names a `Tool`."""
 
-TOOLS: dict[str, Tool] = {tool.name: tool for tool in (_SNAPDRAGON,)}
-"""Every tool by name."""
+_BUILT_IN = {"snapdragon": "targets.snapdragon.tool:SNAPDRAGON"}
+
+
+def tool_names() -> tuple[str, ...]:
+    """Names of all tools, sorted."""
+    return tuple(sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))}))
 
 
 def find_tool(name: str) -> Tool:
     """Returns a tool by name.
 
     Raises:
-        ToolError: There is none of that name.
+        ToolError: There is none of that name, or the package that offers it cannot be loaded.
     """
-    if name not in TOOLS:
-        raise ToolError("no such tool", received=name, remedy=f"use one of {', '.join(sorted(TOOLS))}")
-    return TOOLS[name]
+    if name in _BUILT_IN:
+        return cast("Tool", pkgutil.resolve_name(_BUILT_IN[name]))
+    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        try:
+            return cast("Tool", entry.load())
+        except Exception as error:
+            raise ToolError(
+                "the package that offers this tool cannot be loaded",
+                where=f"{name} = {entry.value}",
+                received=f"{type(error).__name__}: {error}",
+                remedy="repair or uninstall that package",
+            ) from error
+    raise ToolError("no such tool", received=name, remedy=f"use one of {', '.join(tool_names())}")

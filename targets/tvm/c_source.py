@@ -8,8 +8,8 @@ from typing import Any
 
 import jinja2
 
-from exporter.model_names import c_text
-from exporter.program import TensorSpec
+from program.model_names import c_text
+from program.program import TensorSpec
 from targets.tvm.call_sequence import CallSequence, TensorView, aligned, item_bytes
 
 _TYPE_CODES = {"int": 0, "uint": 1, "float": 2, "bool": 6}

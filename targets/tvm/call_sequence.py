@@ -11,7 +11,7 @@ import tvm
 from tvm import ir, relax
 
 from targets.errors import TargetError
-from targets.tvm.importer import Parameter
+from targets.tvm.importer.importer import Parameter
 
 ALIGNMENT = 128
 """Byte alignment of everything in the arena and in the constants: that of the weights file."""

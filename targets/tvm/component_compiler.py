@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from exporter.program import Component
+from program.program import Component
 from targets.errors import TargetError
 from targets.tvm import c_source, toolchain
 from targets.tvm.call_sequence import call_sequence
-from targets.tvm.compiled_component import CompiledComponent
-from targets.tvm.importer import ImportedComponent, import_component
+from targets.tvm.importer.importer import ImportedComponent, import_component
 from targets.tvm.kernel_object import compile_kernels, llvm_target, used_kernels
 from targets.tvm.pipeline import lower_relax
+from targets.tvm.process.compiled_component import CompiledComponent
 from targets.tvm.schedule import unscheduled_products
 
 _RUNTIME_FILES = ("npuc_runtime.h", "npuc_runtime.c")

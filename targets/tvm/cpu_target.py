@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.program import Component, Executor
-from targets import estimate as estimation
-from targets.accelerator import Accelerator
-from targets.coverage import Coverage, NodeCoverage, Placement, operator_name, require_static
-from targets.device import Device, FormatName
-from targets.emulator import Emulator
+from program.program import Component, Executor
+from targets.contract.accelerator import Accelerator
+from targets.contract.emulator import Emulator
+from targets.contract.names import CPU, REFUSED
+from targets.contract.target import Lowered, Progress
+from targets.devices.device import Device, FormatName
 from targets.errors import TargetError
-from targets.target import Lowered, Progress
-from targets.tvm.compiled_component import CompiledComponent
-from targets.tvm.executor import AARCH64_EMULATOR, EmulatedExecutor
-from targets.tvm.remote_compiler import compile_in_worker
+from targets.placing import estimate as estimation
+from targets.placing.coverage import Coverage, NodeCoverage, operator_name, require_static
+from targets.tvm.executor import AARCH64_EMULATOR, EMULATOR_COMMAND, EmulatedExecutor
+from targets.tvm.process.compiled_component import CompiledComponent
+from targets.tvm.process.remote_compiler import compile_in_worker
 from targets.tvm.supported_operators import is_supported
 
 _FORMATS: dict[ir.DataType, FormatName] = {
@@ -39,6 +40,9 @@ class CpuTarget:
     Args:
         name: Of the target.
     """
+
+    format_names: tuple[str, ...] = ()
+    emulators: Mapping[str, str] = {AARCH64_EMULATOR[0]: EMULATOR_COMMAND}
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -167,14 +171,12 @@ def _decide(node: ir.Node, device: Device) -> NodeCoverage:
     name, operator = node.name or node.outputs[0].name or "", operator_name(node)
     if not is_supported(node):
         remedy = "decompose the operator into standard ones before lowering"
-        return NodeCoverage(name, operator, Placement.REFUSED, "there is no CPU kernel for it", remedy)
+        return NodeCoverage(name, operator, REFUSED, "there is no CPU kernel for it", remedy)
     for value in (*node.inputs, *node.outputs):
         if value is None or value.dtype not in _FORMATS:
             continue
         policy = device.formats.cpu.policy(_FORMATS[value.dtype])
         if policy.support == "refused":
             reason = f"{_FORMATS[value.dtype]} is refused by {device.id}: {policy.reason}"
-            return NodeCoverage(
-                name, operator, Placement.REFUSED, reason, "choose another format in the recipe"
-            )
-    return NodeCoverage(name, operator, Placement.CPU, "compiled to CPU code")
+            return NodeCoverage(name, operator, REFUSED, reason, "choose another format in the recipe")
+    return NodeCoverage(name, operator, CPU, "compiled to CPU code")

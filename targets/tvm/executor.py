@@ -14,14 +14,12 @@ from typing import IO, Self
 
 import numpy as np
 
-from exporter.program import Array, Feeds, TensorSpec
+from program.program import Array, Feeds, TensorSpec
 from targets.errors import ExecutionError, TargetError, ToolError
 
 AARCH64_EMULATOR = ("qemu-aarch64", "-cpu", "max")
-_INSTALL_COMMANDS = {
-    "qemu-aarch64": "sudo apt-get install -y qemu-user",
-    "qemu-hexagon": "sudo apt-get install -y qemu-user",
-}
+EMULATOR_COMMAND = "sudo apt-get install -y qemu-user"
+"""Installs the user-mode emulators of every processor."""
 _STDERR_LIMIT = 2000
 
 
@@ -35,7 +33,7 @@ def require_emulator(command: Sequence[str]) -> None:
         ToolError: It is not; the remedy installs it.
     """
     if shutil.which(command[0]) is None:
-        install = _INSTALL_COMMANDS.get(command[0], f"install {command[0]}")
+        install = EMULATOR_COMMAND if command[0].startswith("qemu-") else f"install {command[0]}"
         raise ToolError(
             "the CPU emulator is not installed", where=command[0], remedy=f"install it: {install}"
         )

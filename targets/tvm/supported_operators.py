@@ -22,7 +22,7 @@ CONVERTED = frozenset((
     "Trilu", "Unsqueeze", "Where", "Xor",
 ))
 # fmt: on
-"""Operators with a converter in `targets.tvm.operators`; a test compares the two."""
+"""Operators with a converter in `targets.tvm.importer.operators`; a test compares the two."""
 
 
 def is_supported(node: ir.Node) -> bool:

@@ -7,10 +7,10 @@ import onnx_ir as ir
 import pytest
 
 from examples.add_a_pass.replace_division import ReplaceDivision
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Modality, Role
 from passes import pipeline
 from passes.pipeline import normalize
+from program.onnx_executor import OnnxExecutor
+from program.program import Component, Modality, Role
 
 BEFORE = """
     <ir_version: 10, opset_import: ["" : 23]>

@@ -9,9 +9,9 @@ import onnx_ir as ir
 import pytest
 
 import npuc
-from exporter.onnx_executor import OnnxExecutor
-from targets import registry
-from targets.catalogue import load_device
+from program.onnx_executor import OnnxExecutor
+from targets.contract import registry
+from targets.devices.catalogue import load_device
 from targets.errors import DeviceFileError, ToolError
 from tests.docs.conftest import ROOT
 

@@ -8,10 +8,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Component, Modality, Role
-from npuc.weights_file import write_weights
-from targets.catalogue import device
+from npuc.artifact.weights_file import write_weights
+from program.onnx_executor import OnnxExecutor
+from program.program import Component, Modality, Role
+from targets.devices.catalogue import device
 from targets.tvm.component_compiler import compile_component
 from tests.docs.conftest import ROOT
 

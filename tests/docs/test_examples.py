@@ -9,11 +9,11 @@ import tomllib
 import click
 import pytest
 
-from exporter.errors import DiagnosticError
 from npuc.cli import cli
-from npuc.recipe_file import load_recipe
-from targets.catalogue import find_device, load_device
-from targets.registry import target_names
+from npuc.settings.recipe_file import load_recipe
+from program.errors import DiagnosticError
+from targets.contract.registry import target_names
+from targets.devices.catalogue import find_device, load_device
 from tests.docs.conftest import ROOT, fenced, page_id
 
 
@@ -48,7 +48,7 @@ def test_every_command_parses(page, arguments):
 @pytest.mark.parametrize(("page", "text"), fenced("toml"), ids=page_id)
 def test_every_toml_block_is_valid(page, text, tmp_path, monkeypatch):
     targets = (*target_names(), "x86")  # the tutorial's own
-    monkeypatch.setattr("targets.catalogue.target_names", lambda: targets)
+    monkeypatch.setattr("targets.devices.catalogue.target_names", lambda: targets)
     kind = text.partition("\n")[0]
     (tmp_path / "block.toml").write_text(text, "utf-8")
     if kind.startswith("# recipe:"):

@@ -5,11 +5,11 @@ import click
 import pytest
 
 from npuc.cli import cli
-from npuc.recipe import Recipe
+from npuc.settings.recipe import Recipe
 from passes.pipeline import NORMALISATION, PASSES
-from targets.catalogue import devices
-from targets.device import FORMAT_NAMES
-from targets.figure import Section
+from targets.devices.catalogue import devices
+from targets.devices.device import FORMAT_NAMES
+from targets.devices.figure import Section
 from tests.docs.conftest import ROOT, page_id, written_pages
 
 

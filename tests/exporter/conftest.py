@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from exporter.families.registry import FAMILIES
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Program
-from exporter.sources import DEMO, open_source
+from exporter.sources import open_source
+from program.onnx_executor import OnnxExecutor
+from program.program import Program
 from tests.captures import QWEN_OPTIONS
 from tests.tiny_qwen3_vl import build
 
@@ -35,7 +35,7 @@ class Qwen:
 @pytest.fixture(scope="session")
 def demo() -> Program:
     """The bundled model; do not change its graphs."""
-    return open_source(DEMO)
+    return open_source("demo")
 
 
 @pytest.fixture(scope="session", params=["tied", "untied"])

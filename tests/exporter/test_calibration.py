@@ -7,7 +7,7 @@ from PIL import Image
 from exporter import calibration
 from exporter.calibration import folder_requests, image_requests
 from exporter.errors import SourceError
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 
 
 def test_same_seed_same_pictures():

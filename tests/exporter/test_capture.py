@@ -9,8 +9,8 @@ from torch import nn
 from exporter.capture import Capture, build_on_meta, capture_module
 from exporter.errors import ExportError
 from exporter.modality import SCOPE_KEY, ModalityRule
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import MODALITY_KEY, Modality, Role, TensorSpec
+from program.onnx_executor import OnnxExecutor
+from program.program import MODALITY_KEY, Modality, Role, TensorSpec
 
 F32 = ir.DataType.FLOAT
 

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from exporter.errors import ExportError, SourceError
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
+from exporter.files.weights import Checkpoint
 from exporter.streamed_module import stream_weights
-from exporter.weights import Checkpoint
 from tests.memory import watched_memory
 
 

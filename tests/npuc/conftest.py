@@ -3,9 +3,9 @@ import os
 
 import pytest
 
+from npuc.artifact.manifest import Manifest
 from npuc.cli import run
-from npuc.manifest import Manifest
-from npuc.recipe_file import tier_recipe
+from npuc.settings.recipe_file import tier_recipe
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 
 

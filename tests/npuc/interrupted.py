@@ -2,7 +2,7 @@
 
 import contextlib
 
-from npuc.progress import SilentReporter
+from npuc.terminal.progress import SilentReporter
 
 
 class Interrupting(SilentReporter):

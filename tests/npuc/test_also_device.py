@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from npuc.artifact import Artifact
+from npuc.artifact.artifact import Artifact
 from tests.fake_tool import install_fake_tool
 
 

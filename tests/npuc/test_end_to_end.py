@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from npuc.artifact import Artifact
-from npuc.cache import file_sha256
+from npuc.artifact.artifact import Artifact
+from npuc.caching.cache import file_sha256
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")
 

@@ -9,12 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import npuc
-from npuc.artifact_paths import MODEL_FOLDER
-from npuc.compare.sample_files import load_labelled
-from npuc.recipe import Recipe
-from npuc.segments import cast_feeds
-from passes.htp.errors import Float16RangeError
-from targets.agreement import signal_to_noise
+from npuc.artifact.paths import MODEL_FOLDER
+from npuc.compare.source.sample_files import load_labelled
+from npuc.settings.recipe import Recipe
+from npuc.stages.place.plan import cast_feeds
+from passes.float.scaling.errors import Float16RangeError
+from program.agreement import signal_to_noise
 from tests.fake_tool import install_fake_tool
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")

@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.sources.value_sizes import MAX_NODES
-from tests.exporter.sources.pt2_files import edit_graph, save_small
+from exporter.sources.sizes.value_sizes import MAX_NODES
+from tests.exporter.sources.torch_programs.pt2_files import edit_graph, save_small
 
 ROW = [1, 4]
 OPSETS = [helper.make_opsetid("", 23), helper.make_opsetid("f", 1)]

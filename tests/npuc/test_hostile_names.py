@@ -10,16 +10,17 @@ import onnx_ir as ir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.program import Component, Modality, Role
-from npuc.console import open_console
-from npuc.coverage_table import coverage_table
-from npuc.manifest import LayerRecord
-from npuc.report import write_report
-from npuc.stages.remarks import REMARKS_NAME, write_remarks
-from npuc.tables import precision_table
-from npuc.templating import text_templates
-from passes.remark import Remark
-from targets.coverage import Coverage, NodeCoverage, Placement
+from npuc.artifact.manifest import LayerRecord
+from npuc.artifact.report import write_report
+from npuc.stages.capture.remarks import REMARKS_NAME, write_remarks
+from npuc.terminal.console import open_console
+from npuc.terminal.coverage_table import coverage_table
+from npuc.terminal.tables import precision_table
+from program.program import Component, Modality, Role
+from program.remark import Remark
+from program.templating import text_templates
+from targets.contract.names import REFUSED
+from targets.placing.coverage import Coverage, NodeCoverage
 
 PIECES = [
     "*/",
@@ -75,8 +76,8 @@ def component(manifest, name):
 @FUNCTION_FIXTURES
 @given(NAMES)
 def test_the_report_keeps_its_elements(manifest, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("npuc.report.fidelity_rows", lambda _: ())
-    monkeypatch.setattr("npuc.report.fidelity_notes", lambda _: (name,))
+    monkeypatch.setattr("npuc.artifact.report.fidelity_rows", lambda _: ())
+    monkeypatch.setattr("npuc.artifact.report.fidelity_notes", lambda _: (name,))
     pages = []
     for text in ("plain", name):
         write_report(component(manifest, text), tmp_path)
@@ -141,7 +142,7 @@ def test_a_terminal_gets_no_commands(name):
             )
         ]
     )
-    row = NodeCoverage(node=name, op_type=name, placement=Placement.REFUSED, reason=name, remedy=name)
+    row = NodeCoverage(node=name, op_type=name, placement=REFUSED, reason=name, remedy=name)
     console = open_console(file=io.StringIO())
     console.print(precision_table(manifest, layers=True))
     console.print(coverage_table([Coverage(component=name, nodes=(row,))]))

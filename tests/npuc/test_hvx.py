@@ -8,11 +8,11 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from exporter.onnx_executor import OnnxExecutor
-from npuc.artifact import Artifact
-from npuc.cache import file_sha256
+from npuc.artifact.artifact import Artifact
+from npuc.caching.cache import file_sha256
 from npuc.cli import run
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
 from tests.targets.snapdragon.hexagon.graphs import network
 
 pytestmark = [

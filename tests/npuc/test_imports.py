@@ -17,7 +17,14 @@ GRAPH = frozenset({"numpy", "onnx", "onnx_ir", "sympy"})
 
 HEAVY = frozenset({"onnxruntime", "onnxscript", "scipy", "torch", "transformers", "tvm"})
 
-TRAINING = frozenset({"passes.distill", "passes.elastic_training", "passes.qat", "passes.training.trainer"})
+TRAINING = frozenset(
+    {
+        "passes.learning.distillation.run",
+        "passes.learning.subnetworks.train",
+        "passes.learning.qat.run",
+        "passes.learning.training.trainer",
+    }
+)
 
 SCRIPT = """
 import json, sys

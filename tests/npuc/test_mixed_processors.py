@@ -8,9 +8,9 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from npuc.artifact import Artifact
+from npuc.artifact.artifact import Artifact
 from npuc.cli import run
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
 from tests.fake_tool import install_fake_tool
 from tests.targets.support import make_component
 

@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 import npuc
-from exporter.reference_model.dataset import load_requests
-from npuc.cache import Cache
-from npuc.recipe import Recipe
-from npuc.verify import verify_binaries
+from npuc.caching.cache import Cache
+from npuc.compare.binary.verify import verify_binaries
+from npuc.demo.dataset import demo_requests
+from npuc.settings.recipe import Recipe
 from tests.tiny_qwen3_vl import build
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")
@@ -70,7 +70,7 @@ def test_every_component_of_tiny_qwen3_vl_in_fp8(folders, tmp_path):
     formats = {(layer.modality, layer.format) for c in artifact.manifest.components for layer in c.layers}
     assert {("vision", "e4m3"), ("text", "e5m2"), ("text", "float16")} <= formats
     request = {"image": folders / "picture.png", "prompt": "What is this?", "max_new_tokens": 6}
-    load_requests("test")[0].image.convert("RGB").resize((96, 64)).save(request["image"])
+    demo_requests("test")[0].image.convert("RGB").resize((96, 64)).save(request["image"])
     binary, reference = artifact.run(**request).tokens, artifact.run(**request, reference=True).tokens
     # of random weights the later tokens hang on the last places of nearly equal logits
     assert binary[0] == reference[0]
@@ -86,7 +86,7 @@ def test_demo_in_fp8_answers_by_its_binaries_as_by_its_reference(tmp_path):
     _check(artifact)
     formats = {(layer.modality, layer.format) for c in artifact.manifest.components for layer in c.layers}
     assert {("vision", "e4m3"), ("audio", "e4m3"), ("text", "e5m2"), ("fusion", "float16")} <= formats
-    requests = load_requests("test")[:40]
+    requests = demo_requests("test")[:40]
     runner = artifact.runner()
     with artifact.executors() as binaries, artifact.executors(reference=True) as reference:
         emulated = [runner.generate(binaries, request, 8).text for request in requests]

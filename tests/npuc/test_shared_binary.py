@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from npuc.artifact import Artifact
+from npuc.artifact.artifact import Artifact
 from npuc.cli import run
 from tests.fake_tool import install_fake_tool
 from tests.tiny_qwen3_vl import build

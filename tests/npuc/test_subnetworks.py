@@ -13,13 +13,13 @@ import pytest
 from safetensors.torch import save_file
 
 import npuc
-from exporter.reference_model.assets import SAMPLE_IMAGE, SAMPLE_SOUND, write_json
-from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.training import build_model
-from exporter.sources.locate import demo_folder
-from npuc.artifact import Artifact
+from exporter.families.multimodal_transformer.config import ModelConfig
+from npuc.artifact.artifact import Artifact
 from npuc.cli import run
-from npuc.recipe import Recipe
+from npuc.demo import demo_folder
+from npuc.demo.assets import SAMPLE_IMAGE, SAMPLE_SOUND, write_json
+from npuc.demo.training import build_model
+from npuc.settings.recipe import Recipe
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not installed")
 

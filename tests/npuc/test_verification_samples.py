@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from exporter.program import Edge, Request
-from npuc.stages.verification_samples import affordable_edges, verification_samples
-from targets.estimate import operations
+from npuc.stages.capture.verification_samples import affordable_edges, verification_samples
+from program.program import Edge, Request
+from targets.placing.estimate import operations
 from tests.two_layers import float_program
 
 

@@ -2,12 +2,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import MODALITY_KEY, Modality, Program
-from passes.calibration.calibrate import calibrate, calibration_method
-from passes.errors import PassError
+from passes.core.errors import PassError
+from passes.float.calibration.calibrate import calibrate, calibration_method
+from passes.float.precision import Format, Override, PrecisionPolicy, weight_of
 from passes.pipeline import NORMALISATION, PASSES, create_pass, directly_read_weights, normalize, quantize
-from passes.precision import Format, Override, PrecisionPolicy, weight_of
+from program.onnx_executor import OnnxExecutor
+from program.program import MODALITY_KEY, Modality, Program
 
 RNG = np.random.default_rng(0)
 WIDTH, HEADS, ROWS = 32, 4, 6

@@ -14,8 +14,8 @@ import onnx_ir as ir
 from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Array, Component, Modality, Role
+from program.onnx_executor import OnnxExecutor
+from program.program import Array, Component, Modality, Role
 from targets.tvm.component_compiler import CompiledComponent, compile_component
 from targets.tvm.executor import AARCH64_EMULATOR, EmulatedExecutor
 

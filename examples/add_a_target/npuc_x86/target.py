@@ -7,10 +7,10 @@ import dataclasses
 import platform
 from pathlib import Path
 
-from exporter.program import Component, Executor
-from targets.device import Device
+from program.program import Component, Executor
+from targets.contract.target import Lowered, Progress
+from targets.devices.device import Device
 from targets.errors import ToolError
-from targets.target import Lowered, Progress
 from targets.tvm.cpu_target import CpuTarget
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from exporter.errors import ExportError
 from exporter.families.family import Signatures
 from exporter.families.generic.runner import GenericRunner
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from exporter.program import Program
+from program.program import Program
 
 
 class GenericFamily:

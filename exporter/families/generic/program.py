@@ -9,10 +9,10 @@ from exporter.errors import ExportError
 from exporter.families.generic.random_requests import DRAWN, drawing, edge_requests, random_requests
 from exporter.families.generic.recorded_requests import CONSTANT, hold_one_number, recorded_requests
 from exporter.families.generic.runner import COMPONENT
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from exporter.program import Array, Component, Modality, Original, Program, TensorSpec
 from exporter.provenance import package_versions
+from program.program import Array, Component, Modality, Original, Program, TensorSpec
 
 __all__ = ["COMPONENT", "generic_program", "guess_modality"]
 

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from exporter.families.generic.index_ranges import index_ranges
 from exporter.options import CaptureOptions
-from exporter.program import Array, Edge, Request, TensorSpec
+from program.program import Array, Edge, Request, TensorSpec
 
 DRAWN = "random numbers: floats normal(0, 1), integers from the range of what they index"
 """What `random_requests` draws, in words."""

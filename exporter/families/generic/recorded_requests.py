@@ -12,7 +12,7 @@ import numpy as np
 
 from exporter.errors import SourceError
 from exporter.options import MAX_REQUESTS
-from exporter.program import Array, Request, TensorSpec
+from program.program import Array, Request, TensorSpec
 
 CONSTANT = "recorded inputs that hold one number each"
 """What requests are of which `hold_one_number` is true, in words."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from exporter.errors import RequestError
 from exporter.families.family import Signatures
-from exporter.program import Answer, Array, Executor, Request
+from program.program import Answer, Array, Executor, Request
 
 COMPONENT = "model"
 """Name of the only component."""

@@ -6,10 +6,10 @@ import onnx_ir as ir
 from torch import Tensor, nn
 
 from exporter.capture import Capture
+from exporter.families.multimodal_transformer.config import ModelConfig
+from exporter.families.multimodal_transformer.model import Decoder, MultiModalTransformer
 from exporter.modality import ModalityRule
-from exporter.program import Modality, Role, TensorSpec
-from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.model import Decoder, MultiModalTransformer
+from program.program import Modality, Role, TensorSpec
 
 
 class DecodeStep(nn.Module):

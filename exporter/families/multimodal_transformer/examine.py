@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from exporter.checkpoint_files import CheckpointFiles
 from exporter.errors import SourceError
-from exporter.model_folder import ModelFolder
+from exporter.families.multimodal_transformer.config import ModelConfig
+from exporter.files.checkpoint_files import CheckpointFiles
+from exporter.files.model_folder import ModelFolder
 from exporter.preprocessing import tokenizer_calls
 from exporter.preprocessing.text import MAX_TOKENIZER_BYTES
-from exporter.reference_model.config import ModelConfig
 
 
 def examine(folder: ModelFolder, checkpoint: CheckpointFiles) -> None:

@@ -7,18 +7,18 @@ from typing import Any
 
 from exporter.errors import SourceError
 from exporter.families.family import Signatures
+from exporter.families.multimodal_transformer.config import MODEL_TYPE, ModelConfig
+from exporter.families.multimodal_transformer.folder_tokenizer import FolderTokenizer
+from exporter.families.multimodal_transformer.preprocessor import Preprocessor
+from exporter.families.multimodal_transformer.requests import load_requests
 from exporter.families.multimodal_transformer.runner import MultimodalTransformerRunner
-from exporter.model_folder import ModelFolder
+from exporter.families.multimodal_transformer.splits import Split
+from exporter.files.model_folder import ModelFolder
+from exporter.files.weights import Checkpoint
 from exporter.options import CaptureOptions
 from exporter.preprocessing.text import MAX_TOKENIZER_BYTES
-from exporter.program import Component, Original, Program
 from exporter.provenance import provenance
-from exporter.reference_model.config import MODEL_TYPE, ModelConfig
-from exporter.reference_model.dataset import load_requests
-from exporter.reference_model.folder_tokenizer import FolderTokenizer
-from exporter.reference_model.preprocessor import Preprocessor
-from exporter.reference_model.splits import Split
-from exporter.weights import Checkpoint
+from program.program import Component, Original, Program
 
 
 class MultimodalTransformerFamily:
@@ -68,7 +68,7 @@ def _capture_components(
     # torch takes seconds to import; listing families must not pay for it
     from exporter.capture import build_on_meta, capture_module
     from exporter.families.multimodal_transformer.components import component_captures, component_modules
-    from exporter.reference_model.model import MultiModalTransformer
+    from exporter.families.multimodal_transformer.model import MultiModalTransformer
 
     with build_on_meta(options.ir_dtype):
         modules = component_modules(MultiModalTransformer(config))

@@ -16,10 +16,10 @@ from exporter.capture import build_on_meta
 from exporter.eager_executor import Tensors, eager_executor
 from exporter.errors import ExportError, SourceError
 from exporter.families.multimodal_transformer.components import component_captures, component_modules
-from exporter.program import Executor, Original
-from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.model import MultiModalTransformer
-from exporter.shorten import shorten
+from exporter.families.multimodal_transformer.config import ModelConfig
+from exporter.families.multimodal_transformer.model import MultiModalTransformer
+from program.program import Executor, Original
+from program.shorten import shorten
 
 
 def original_model(config: ModelConfig, files: Iterable[Path]) -> Original:

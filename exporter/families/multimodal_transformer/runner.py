@@ -10,10 +10,10 @@ import numpy as np
 from exporter.errors import SourceError
 from exporter.families.family import Signatures
 from exporter.families.kv_cache import KvCache
-from exporter.program import Answer, Array, Executor, Feeds, Request
-from exporter.reference_model.config import ModelConfig
-from exporter.reference_model.folder_tokenizer import FolderTokenizer
-from exporter.reference_model.preprocessor import Preprocessor
+from exporter.families.multimodal_transformer.config import ModelConfig
+from exporter.families.multimodal_transformer.folder_tokenizer import FolderTokenizer
+from exporter.families.multimodal_transformer.preprocessor import Preprocessor
+from program.program import Answer, Array, Executor, Feeds, Request
 
 
 class MultimodalTransformerRunner:

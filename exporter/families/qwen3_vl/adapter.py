@@ -16,16 +16,16 @@ from exporter.families.qwen3_vl.image_statistics import image_statistics
 from exporter.families.qwen3_vl.original import original_model
 from exporter.families.qwen3_vl.positions import interpolate_positions, patch_coordinates
 from exporter.families.qwen3_vl.runner import Qwen3VLRunner
-from exporter.generation_config import end_tokens
-from exporter.model_folder import ModelFolder
+from exporter.files.generation_config import end_tokens
+from exporter.files.model_folder import ModelFolder
+from exporter.files.weights import Bind, Checkpoint
 from exporter.options import CaptureOptions
 from exporter.preprocessing.chat_template import ASSET as TEMPLATE_ASSET
 from exporter.preprocessing.chat_template import QWEN_TEMPLATE, read_template
 from exporter.preprocessing.image import PatchLayout, smart_resize
 from exporter.preprocessing.text import read_tokenizer
-from exporter.program import Component, Modality, Program, Role, TensorSpec
 from exporter.provenance import provenance
-from exporter.weights import Bind, Checkpoint
+from program.program import Component, Modality, Program, Role, TensorSpec
 
 if TYPE_CHECKING:
     from exporter.capture import Capture

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from exporter.checkpoint_files import CheckpointFiles
 from exporter.errors import SourceError
 from exporter.families.qwen3_vl.config import Qwen3VLConfig, parse_config
 from exporter.families.qwen3_vl.image_statistics import image_statistics
 from exporter.families.qwen3_vl.stored_tensors import check_stored_tensors
-from exporter.generation_config import end_tokens
-from exporter.model_folder import ModelFolder
+from exporter.files.checkpoint_files import CheckpointFiles
+from exporter.files.generation_config import end_tokens
+from exporter.files.model_folder import ModelFolder
 from exporter.preprocessing import template_calls, tokenizer_calls
 from exporter.preprocessing.chat_template import MAX_SOURCE, QWEN_TEMPLATE, read_template, user_message
 from exporter.preprocessing.text import read_tokenizer

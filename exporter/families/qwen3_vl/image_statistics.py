@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from exporter.errors import ExportError
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 
 _FILE = "preprocessor_config.json"
 _LARGEST, _SMALLEST = 1e4, 1e-4  # pixels are in [0, 1]; float32 and float16 have to hold the quotient

@@ -8,8 +8,8 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.program import Executor, Original
-from exporter.weights import Bind
+from exporter.files.weights import Bind
+from program.program import Executor, Original
 
 _COMPONENTS = ("vision_encoder", "embedding", "prefill", "decode")
 _MAJOR = "5."

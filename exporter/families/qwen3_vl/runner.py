@@ -16,7 +16,7 @@ from exporter.preprocessing.chat_template import ASSET as TEMPLATE_ASSET
 from exporter.preprocessing.chat_template import ChatTemplate, user_message
 from exporter.preprocessing.image import PatchLayout, patches
 from exporter.preprocessing.text import TextTokenizer
-from exporter.program import Answer, Array, Executor, Request, TensorSpec
+from program.program import Answer, Array, Executor, Request, TensorSpec
 
 Executors = Mapping[str, Executor]
 

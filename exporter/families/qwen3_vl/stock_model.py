@@ -16,10 +16,10 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from exporter.eager_executor import Tensors, eager_executor
 from exporter.errors import ExportError
-from exporter.program import Executor
-from exporter.shorten import shorten
+from exporter.files.weights import Bind
 from exporter.streamed_module import stream_weights
-from exporter.weights import Bind
+from program.program import Executor
+from program.shorten import shorten
 
 _ROPE_OF_TRANSFORMERS_4 = {"rope_scaling", "rope_theta"}
 

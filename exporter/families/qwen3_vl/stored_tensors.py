@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from exporter.errors import ExportError
 from exporter.families.qwen3_vl.config import Qwen3VLConfig, TextConfig, VisionConfig
-from exporter.safetensors_header import StoredTensor
+from exporter.files.safetensors_header import StoredTensor
 
 _TEXT, _VISION = "model.language_model.", "model.visual."
 Shapes = Iterator[tuple[str, tuple[int, ...]]]

@@ -8,16 +8,20 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.program import Component
-from targets.coverage import Refusal
-from targets.device import Device
+from program.program import Component
+from targets.contract.legalize import Legalized, LegalizeJob
+from targets.contract.lowered import Lowered, Progress
+from targets.contract.npu_format import NpuFormat
+from targets.contract.package import Package, PackageJob
+from targets.devices.device import Device
 from targets.errors import ToolError
-from targets.lowered import Lowered, Progress
+from targets.placing.coverage import Refusal
 from targets.snapdragon.hexagon.coverage import hexagon_refusals
 from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
+from targets.snapdragon.hexagon.package import hvx_package
 from targets.snapdragon.hexagon.processor import DEVICE
 from targets.tvm.executor import require_emulator
-from targets.tvm.worker_process import generate
+from targets.tvm.process.worker_process import generate
 
 
 def has_vector_units(architecture: str) -> bool:
@@ -27,16 +31,16 @@ def has_vector_units(architecture: str) -> bool:
 
 
 class HvxAccelerator:
-    """See `targets.accelerator.Accelerator`. The only scheme is `hvx`: uint8 activations, int8 weights."""
+    """See `targets.contract.accelerator.Accelerator`. The only format is `hvx`: uint8 activations, int8 weights."""
 
     name = "hvx"
-    schemes = ("hvx",)
-    wide_factors = False
+    formats = (NpuFormat("hvx", "8 bit", "8 bit"),)
     exact = True
     exchanges_codes = True
     reason = "integer kernel"
     # below, the CPU takes less time than another call of the DSP: npuc's choice, not measured on a phone
     least_operations = 1 << 15
+    part_megabytes = None
 
     def require(self) -> None:
         """Checks that the emulator and the cross compiler are there.
@@ -55,6 +59,21 @@ class HvxAccelerator:
     def versions(self) -> dict[str, str]:
         """Returns nothing: TVM and the cross compiler are npuc's own dependencies."""
         return {}
+
+    def legalize(self, job: LegalizeJob) -> Legalized:
+        """Rewrites a component in place.
+
+        Raises:
+            PassError: It cannot be rewritten.
+        """
+        # its passes import modules that placing alone does not need
+        from targets.snapdragon.hexagon.legalize import legalize_for_vector_units
+
+        return legalize_for_vector_units(job)
+
+    def package(self, job: PackageJob) -> Package:
+        """Copies what is linked on the device, and describes it."""
+        return hvx_package(job)
 
     def refusals(self, component: Component, nodes: Collection[ir.Node]) -> dict[ir.Node, Refusal]:
         """Says which nodes have no integer kernel."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from exporter.program import TensorSpec
+from program.program import TensorSpec
 from targets.errors import TargetError
-from targets.snapdragon.hexagon.program import IntegerProgram
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.program import IntegerProgram
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 _SCALE, _ZERO_POINT = "scale of ", "zero point of "
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import tvm
 from tvm import tirx
 
-from exporter.program import TensorSpec
-from targets.snapdragon.hexagon.memory_plan import plan_memory
+from program.program import TensorSpec
 from targets.snapdragon.hexagon.processor import TRIPLE, Processor
-from targets.snapdragon.hexagon.step import StepSequence
+from targets.snapdragon.hexagon.program.memory_plan import plan_memory
+from targets.snapdragon.hexagon.program.step import StepSequence
 from targets.tvm import c_source, toolchain
 from targets.tvm.call_sequence import CallSequence, KernelCall, Region, TensorView, aligned
 from targets.tvm.kernel_object import KernelObject, compile_kernels, used_kernels

@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-from exporter.program import Component
-from targets.coverage import Refusal
+from program.program import Component
 from targets.errors import TargetError
+from targets.placing.coverage import Refusal
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.constant_operand import is_constant_operand
 from targets.snapdragon.hexagon.importer.converters import CONVERTERS

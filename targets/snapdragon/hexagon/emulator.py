@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exporter.program import Feeds, TensorSpec
+from program.program import Feeds, TensorSpec
 from targets.snapdragon.hexagon.binding import bound_tensors, coded_names
 from targets.snapdragon.hexagon.executor import HexagonExecutor
-from targets.snapdragon.hexagon.reference import IntegerReference, first_divergence, read_program
+from targets.snapdragon.hexagon.program.reference import IntegerReference, first_divergence, read_program
 
 
 class HvxEmulator:
-    """See `targets.emulator.Emulator`."""
+    """See `targets.contract.emulator.Emulator`."""
 
     def open(
         self,

@@ -9,8 +9,8 @@ from typing import Self
 
 import onnx_ir as ir
 
-from exporter.program import Array, Feeds, TensorSpec
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from program.program import Array, Feeds, TensorSpec
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 from targets.tvm.executor import EmulatedExecutor
 
 HEXAGON_EMULATOR = ("qemu-hexagon",)

@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from exporter.program import Component
+from program.program import Component
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.build import compile_for, hexagon_code, link_program, write_sources
 from targets.snapdragon.hexagon.executor import HexagonExecutor, code_spec
 from targets.snapdragon.hexagon.importer.component import import_integer_program
-from targets.snapdragon.hexagon.layout_pass import packed_steps
-from targets.snapdragon.hexagon.plain_pass import plain_steps
 from targets.snapdragon.hexagon.processor import DEVICE, EXECUTED, Processor
-from targets.snapdragon.hexagon.program import IntegerProgram
+from targets.snapdragon.hexagon.program.layout_pass import packed_steps
+from targets.snapdragon.hexagon.program.plain_pass import plain_steps
+from targets.snapdragon.hexagon.program.program import IntegerProgram
 
 Layout = Literal["packed", "plain", "autovectorized"]
 """`packed` ships; the others are what it is compared with: the graph's own layout, scalar or with LLVM's vectoriser."""

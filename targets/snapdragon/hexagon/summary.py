@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from exporter.program import Component
-from targets.lowered import Lowered
+from program.program import Component
+from targets.contract.lowered import Lowered
 from targets.snapdragon.hexagon.binding import encodings
 from targets.snapdragon.hexagon.executor import HEXAGON_EMULATOR
 from targets.snapdragon.hexagon.lower import HexagonBinary, lower_hexagon

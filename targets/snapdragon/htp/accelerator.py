@@ -8,15 +8,19 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from exporter.program import Component
-from targets.accelerator import Accelerator
-from targets.coverage import Refusal
-from targets.device import Device
+from program.program import Component
+from targets.contract.accelerator import Accelerator
+from targets.contract.legalize import Legalized, LegalizeJob
+from targets.contract.lowered import Lowered, Progress
+from targets.contract.npu_format import A8W8, A16W4, A16W8, FLOAT16, NpuFormat
+from targets.contract.package import Package, PackageJob
+from targets.contract.shared_weights import SharedBinary, SharedGraph
+from targets.devices.device import Device
 from targets.errors import TargetError
-from targets.lowered import Lowered, Progress
-from targets.shared_weights import SharedBinary, SharedGraph
+from targets.placing.coverage import Refusal
 from targets.snapdragon.htp.multi_chip import require_chips
 from targets.snapdragon.htp.open_binary import TOOL
+from targets.snapdragon.htp.package import htp_package
 from targets.snapdragon.htp.partition import htp_refusal
 from targets.snapdragon.htp.prepare import chips, prepare
 from targets.snapdragon.htp.refused_nodes import naming_refused_nodes
@@ -27,9 +31,8 @@ from targets.tools.environment import ToolEnvironment
 from targets.tools.files import place_file
 from targets.tools.tool import find_tool
 
-_FLOAT_SCHEMES = ("float16", "a16w8", "a8w8", "a16w4")
 _FIRST_WIDE_ARCH = 73
-_INTEGER_SCHEMES = ("a16w8", "a8w8", "a16w4")
+_INTEGERS = (A16W8, A8W8, A16W4)
 
 
 class HtpChips:
@@ -45,11 +48,15 @@ class HtpChips:
     exchanges_codes = False
     reason = "the HTP compiler takes it"
     least_operations = 0
+    # the compiler takes nine times as much memory as a part, and a part has to stay below 1 GB
+    part_megabytes: int | None = 420
 
     def __init__(self, socs: Sequence[HtpSoc], environment: ToolEnvironment | None = None) -> None:
         self.socs = chips(socs)
-        self.schemes = _FLOAT_SCHEMES if all(soc.float16 for soc in self.socs) else _INTEGER_SCHEMES
-        self.wide_factors = all(soc.arch >= _FIRST_WIDE_ARCH for soc in self.socs)
+        self.formats: tuple[NpuFormat, ...] = (
+            (FLOAT16, *_INTEGERS) if all(soc.float16 for soc in self.socs) else _INTEGERS
+        )
+        self._wide_factors = all(soc.arch >= _FIRST_WIDE_ARCH for soc in self.socs)
         self._environment = environment or ToolEnvironment(find_tool(TOOL))
 
     def require(self) -> None:
@@ -64,6 +71,21 @@ class HtpChips:
         """Version of the tool by its package name."""
         tool = self._environment.tool
         return {tool.package: tool.version}
+
+    def legalize(self, job: LegalizeJob) -> Legalized:
+        """Rewrites a component in place.
+
+        Raises:
+            PassError: It cannot be rewritten.
+        """
+        # its passes import numpy-heavy modules that placing alone does not need
+        from targets.snapdragon.htp.legalize.legalize import legalize_for_htp
+
+        return legalize_for_htp(job, wide_factors=self._wide_factors)
+
+    def package(self, job: PackageJob) -> Package:
+        """Describes the sessions of ONNX Runtime's QNN provider."""
+        return htp_package(job)
 
     def refusals(
         self,

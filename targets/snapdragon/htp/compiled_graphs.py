@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.program import Array, Feeds
+from program.program import Array, Feeds
 from targets.snapdragon.htp.prepare import INPUTS_NAME, WORKER, compile_request, place_models, source_folder
 from targets.snapdragon.htp.session import pack, unpack
 from targets.snapdragon.socs import HtpSoc

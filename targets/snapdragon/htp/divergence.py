@@ -11,9 +11,9 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.convenience import extract
 
-from exporter.onnx_executor import OnnxExecutor
-from exporter.program import Feeds
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
+from program.program import Feeds
 from targets.snapdragon.htp.prepare import prepare
 from targets.snapdragon.htp.session import HtpSession
 from targets.snapdragon.socs import HtpSoc

@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exporter.program import Executor, Feeds, TensorSpec
-from targets.joint import CHIP
+from program.program import Executor, Feeds, TensorSpec
+from targets.contract.joint import CHIP
 from targets.snapdragon.htp.divergence import first_divergence
 from targets.snapdragon.htp.open_binary import open_binary
 from targets.snapdragon.socs import find_htp_soc
 
 
 class HtpEmulator:
-    """See `targets.emulator.Emulator`."""
+    """See `targets.contract.emulator.Emulator`."""
 
     def open(
         self,

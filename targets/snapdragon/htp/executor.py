@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.program import Array, Feeds
+from program.program import Array, Feeds
 from targets.errors import ExecutionError
 from targets.snapdragon.htp.context_binary import ContextBinary
 from targets.snapdragon.htp.prepare import WORKER

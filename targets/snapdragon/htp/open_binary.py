@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.program import Executor
+from program.program import Executor
+from targets.contract.joint import CHIP
+from targets.contract.shared_weights import GRAPHS
 from targets.errors import ExecutionError, ToolError
-from targets.joint import CHIP
-from targets.shared_weights import GRAPHS
 from targets.snapdragon.htp.context_binary import ContextBinary
 from targets.snapdragon.htp.multi_chip import require_chips
 from targets.snapdragon.htp.recompiled_graph import recompile_graph

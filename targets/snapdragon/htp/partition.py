@@ -13,7 +13,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from targets.coverage import Refusal
+from targets.placing.coverage import Refusal
 from targets.snapdragon.socs import HtpSoc
 
 _QDQ = frozenset({"QuantizeLinear", "DequantizeLinear"})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Array, Feeds
+from program.program import Array, Feeds
 from targets.errors import TargetError
 from targets.snapdragon.htp.context_binary import MODEL_NAME, ContextBinary, files_sha256
 from targets.snapdragon.socs import HtpSoc

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from exporter.program import Array, Feeds
+from program.program import Array, Feeds
 from targets.errors import ExecutionError
 from targets.snapdragon.htp.compiled_graphs import Compiled, CompiledGraphs
 from targets.snapdragon.htp.context_binary import ContextBinary

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from exporter.program import Array, Feeds
+from program.program import Array, Feeds
 from targets.snapdragon.htp.context_binary import ContextBinary
 from targets.snapdragon.htp.executor import place_binary, require_loadable
 from targets.snapdragon.htp.prepare import WORKER

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from exporter.program import Array, Feeds
-from targets.shared_weights import SharedGraph
+from program.program import Array, Feeds
+from targets.contract.shared_weights import SharedGraph
 from targets.snapdragon.htp.compiled_graphs import CompiledGraphs
 from targets.snapdragon.htp.context_binary import ContextBinary
 from targets.snapdragon.htp.prepare import PrepareJob, chips, context_binaries, run_prepare, take_prepared

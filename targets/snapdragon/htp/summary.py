@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from exporter.program import Component
-from targets.device import Device
-from targets.joint import CHIPS
-from targets.lowered import Lowered
-from targets.shared_weights import GRAPHS
+from program.program import Component
+from targets.contract.joint import CHIPS
+from targets.contract.lowered import Lowered
+from targets.contract.shared_weights import GRAPHS
+from targets.devices.device import Device
 from targets.snapdragon.htp.context_binary import ContextBinary
 from targets.snapdragon.socs import HtpSoc
 from targets.tools.tool import Tool

@@ -2,7 +2,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.families.kv_cache import MASKED, KvCache
-from exporter.program import TensorSpec
+from program.program import TensorSpec
 
 SPECS = [TensorSpec(f"past_{kind}_0", ir.DataType.FLOAT16, (1, 2, 5, 3)) for kind in ("key", "value")]
 

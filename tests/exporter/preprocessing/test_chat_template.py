@@ -6,7 +6,7 @@ import pytest
 import transformers
 
 from exporter.errors import SourceError
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.preprocessing.chat_template import (
     MAX_SOURCE,
     QWEN_TEMPLATE,

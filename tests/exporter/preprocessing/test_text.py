@@ -5,7 +5,7 @@ import pytest
 import transformers
 
 from exporter.errors import SourceError
-from exporter.model_folder import ModelFolder
+from exporter.files.model_folder import ModelFolder
 from exporter.preprocessing import text as text_module
 from exporter.preprocessing.text import TextTokenizer, read_tokenizer
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from exporter.reference_model.corpus import Corpus
+from npuc.demo.corpus import Corpus
 
 
 def draw_corpus(seed=0):

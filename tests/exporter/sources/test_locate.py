@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import SourceError
-from exporter.sources.locate import demo_folder, model_path, require_model
+from exporter.sources.locate import model_path, require_model
+from npuc.demo import demo_folder
 
 
 def test_demo_is_the_bundled_folder():

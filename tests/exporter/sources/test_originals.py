@@ -8,9 +8,9 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from exporter.errors import ExportError
-from exporter.onnx_executor import OnnxExecutor
 from exporter.options import CaptureOptions
 from exporter.sources import open_source
+from program.onnx_executor import OnnxExecutor
 
 FACTORY = """
 import torch
@@ -123,7 +123,7 @@ def test_onnx_evaluates_what_onnx_runtime_has_no_kernel_for(tmp_path, monkeypatc
     def refuses(_path):
         raise RuntimeError("NOT_IMPLEMENTED: no kernel")
 
-    monkeypatch.setattr("exporter.sources.onnx_original.plain_session", refuses)
+    monkeypatch.setattr("exporter.sources.onnx_files.onnx_original.plain_session", refuses)
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xy"]
     path = save(tmp_path / "m.onnx", [helper.make_node("Elu", ["x"], ["y"])], ends[:1], ends[1:])
     original, captured = both(open_source(path, CaptureOptions()))

@@ -13,10 +13,10 @@ from onnx import TensorProto, helper
 
 from exporter.errors import ExportError, RequestError, SourceError
 from exporter.families.registry import FAMILIES
-from exporter.onnx_executor import OnnxExecutor
 from exporter.options import CaptureOptions
-from exporter.program import Modality, Request
 from exporter.sources import open_source
+from program.onnx_executor import OnnxExecutor
+from program.program import Modality, Request
 
 FACTORY = """
 import torch

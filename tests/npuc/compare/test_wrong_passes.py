@@ -11,13 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 import npuc
 import passes.pipeline
 from npuc.errors import AgreementError
-from npuc.recipe import Recipe
-from passes.convert_float16 import ConvertFloat16
-from passes.eliminate_noop import EliminateNoop
-from passes.fuse_gelu import FuseGelu
-from passes.insert_fp8_qdq import InsertFp8Qdq
-from passes.rewrite import Builder
-from passes.split_gemm import SplitGemm
+from npuc.settings.recipe import Recipe
+from passes.core.rewrite import Builder
+from passes.float.convert_float16 import ConvertFloat16
+from passes.float.insert_fp8_qdq import InsertFp8Qdq
+from passes.normalize.eliminate_noop import EliminateNoop
+from passes.normalize.fuse_gelu import FuseGelu
+from passes.normalize.split_gemm import SplitGemm
 
 FLOAT16 = Recipe.model_validate(
     {"precision": {"vision": "base", "text": "base", "audio": "base", "base": "float16"}}
@@ -113,7 +113,7 @@ def wrong_once(right, factor=1.001):
 def test_any_normalisation_pass_that_changes_the_result_is_named(name, model, tmp_path, monkeypatch):
     right = passes.pipeline.PASSES[name]
     monkeypatch.setitem(passes.pipeline.PASSES, name, wrong_once(right))
-    monkeypatch.setattr("npuc.stages.normalize.NORMALISATION", _once_each())
+    monkeypatch.setattr("npuc.stages.capture.normalize.NORMALISATION", _once_each())
     with pytest.raises(AgreementError, match="does not compute what the model computes") as caught:
         npuc.compile(model, device="vivo-x200", tier="high", out=tmp_path / "out", recipe=FLOAT16)
     component = types.SimpleNamespace(name="model", modality=None)

@@ -3,9 +3,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from passes.core.lazy_tensor import transposed
 from passes.integer.affine import IntegerType
 from passes.integer.integer_weight import integer_weight
-from passes.lazy_tensor import transposed
 
 
 @pytest.mark.parametrize(("kind", "top"), [(IntegerType.INT8, 127), (IntegerType.INT4, 7)])

@@ -6,12 +6,12 @@ import onnx_ir as ir
 import pytest
 from onnx import helper
 
-from exporter.onnx_executor import OnnxExecutor
-from passes.errors import PassError
+from passes.core.errors import PassError
 from passes.integer.choose_scheme import LEAST_SQNRS, choose_scheme, measure_scheme, signal_to_noise
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
-from tests.passes.integer_blocks import attention_block, component, convolution_block, feeds
+from program.onnx_executor import OnnxExecutor
+from tests.passes.integer.integer_blocks import attention_block, component, convolution_block, feeds
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.onnx_executor import OnnxExecutor
+from program.onnx_executor import OnnxExecutor
 from targets.errors import ExecutionError
 from targets.snapdragon.htp import compiled_graphs
 from targets.snapdragon.htp.compiled_graphs import CompiledGraphs

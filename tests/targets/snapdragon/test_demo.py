@@ -6,9 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 import npuc
-from exporter.reference_model.dataset import load_requests
-from npuc.verify import verify_binaries
-from targets.coverage import Placement
+from npuc.compare.binary.verify import verify_binaries
+from npuc.demo.dataset import demo_requests
 from targets.snapdragon.htp.divergence import first_divergence
 from targets.snapdragon.socs import find_htp_soc
 
@@ -23,14 +22,14 @@ def artifact(tool, tmp_path_factory):
 def test_every_component_is_delegated_whole_and_agrees(artifact):
     for component in artifact.manifest.components:
         (segment,) = component.segments
-        assert segment.processor == str(Placement.HTP)
+        assert segment.processor == "htp"
         assert segment.agreement.executed and segment.agreement.passed
         assert segment.agreement.sqnr is None or segment.agreement.sqnr >= 55
     assert all(agreement.passed for agreement in verify_binaries(artifact).values())
 
 
 def test_the_emulator_answers_like_the_reference(artifact):
-    requests = load_requests("test")[:6]
+    requests = demo_requests("test")[:6]
     runner = artifact.runner()
     with artifact.executors() as binaries:
         answers = [runner.generate(binaries, request, 8).text for request in requests]

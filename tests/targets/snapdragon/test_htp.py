@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from exporter.onnx_executor import OnnxExecutor
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
 from targets.errors import ExecutionError, RefusedNodesError, TargetError, ToolError
 from targets.snapdragon.htp.context_binary import BINARY_NAME, MODEL_NAME, files_sha256
 from targets.snapdragon.htp.executor import HtpExecutor

@@ -5,13 +5,13 @@ import onnx_ir as ir
 import pytest
 
 from exporter.families.kv_cache import KvCache
-from exporter.onnx_executor import OnnxExecutor
-from npuc.weights_file import write_weights
+from npuc.artifact.weights_file import write_weights
+from passes.cut.layer_plan import stored_size
+from passes.cut.split_program import split_program
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
-from passes.layer_plan import stored_size
-from passes.split_program import split_program
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
 from targets.snapdragon.htp.share_weights import prepare_shared
 from targets.snapdragon.socs import find_htp_soc
 from tests.tiny_decoder import tiny_decoder

@@ -1,14 +1,14 @@
 import onnx_ir as ir
 import pytest
 
-from exporter.onnx_executor import OnnxExecutor
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
 from targets.snapdragon.htp.executor import HtpExecutor
 from targets.snapdragon.htp.prepare import prepare
 from targets.snapdragon.socs import find_htp_soc
-from tests.passes.integer_blocks import attention_block, convolution_block, feeds
+from tests.passes.integer.integer_blocks import attention_block, convolution_block, feeds
 
 BLOCKS = {"attention": lambda: (attention_block(), feeds(8)), "convolution": convolution_block}
 

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporter.onnx_executor import OnnxExecutor
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
 from targets.errors import ExecutionError, TargetError
 from targets.snapdragon.htp.context_binary import BINARY_NAME, MODEL_NAME
 from targets.snapdragon.htp.executor import HtpExecutor

@@ -1,6 +1,6 @@
 import pytest
 
-from targets.catalogue import devices_of
+from targets.devices.catalogue import devices_of
 from targets.errors import TargetError
 from targets.snapdragon.htp.prepare import prepare
 from targets.snapdragon.socs import find_htp_soc, htp_socs

@@ -3,10 +3,10 @@ import re
 import pytest
 
 from targets.errors import ToolError
-from targets.tools.tool import TOOLS, find_tool
+from targets.tools.tool import find_tool, tool_names
 
 
-@pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
+@pytest.mark.parametrize("tool", map(find_tool, tool_names()), ids=tool_names())
 def test_every_package_of_a_lock_is_pinned_with_a_hash(tool):
     text = tool.lock().replace("\\\n", " ")
     entries = [line for line in text.splitlines() if not line.startswith("#")]
@@ -15,7 +15,7 @@ def test_every_package_of_a_lock_is_pinned_with_a_hash(tool):
     assert {item.lower().replace("_", "-") for item in tool.requirements} <= pinned
 
 
-@pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
+@pytest.mark.parametrize("tool", map(find_tool, tool_names()), ids=tool_names())
 def test_a_compiled_package_has_a_wheel_for_every_python(tool):
     entry = tool.lock().split(f"{tool.package}=={tool.version}")[-1].split("==")[0]
     assert entry.count("--hash=") == len(tool.python)

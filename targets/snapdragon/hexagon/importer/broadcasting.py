@@ -16,7 +16,7 @@ from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import refused, required_input
 from targets.snapdragon.hexagon.operations.broadcast import Broadcast
 from targets.snapdragon.hexagon.operations.regrouping import Regrouping
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 def equal_operands(

@@ -10,7 +10,7 @@ import dataclasses
 
 import onnx_ir as ir
 
-from exporter.program import Component
+from program.program import Component
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.context import NodeContext
@@ -19,8 +19,8 @@ from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.operations.operation import Operation
 from targets.snapdragon.hexagon.operations.regrouping import Regrouping
 from targets.snapdragon.hexagon.operations.requantization import Requantization
-from targets.snapdragon.hexagon.program import IntegerProgram
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.program import IntegerProgram
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 _IMAGE_OPERATORS = frozenset({"AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"})
 

@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Array
 from passes.integer.affine import IntegerType, Range, affine_encoding
+from program.program import Array
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import refused
 from targets.snapdragon.hexagon.operations.constant import Constant
-from targets.snapdragon.hexagon.tensor import QuantizedTensor, as_codes
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor, as_codes
 
 _OFFSETS = {"int8": 128, "uint8": 0}
 """From codes to uint8 codes of the same values."""

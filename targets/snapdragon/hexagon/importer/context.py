@@ -8,7 +8,7 @@ from typing import Protocol
 import onnx_ir as ir
 
 from targets.snapdragon.hexagon.operations.operation import Operation
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 class NodeContext(Protocol):

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import onnx_ir as ir
 
-from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
 from targets.snapdragon.hexagon.importer.context import NodeContext
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.reading import pair, refused, required_input
@@ -15,7 +14,8 @@ from targets.snapdragon.hexagon.operations.convolution import Convolution
 from targets.snapdragon.hexagon.operations.max_pool import MaxPool
 from targets.snapdragon.hexagon.operations.mean import Mean
 from targets.snapdragon.hexagon.operations.requantization import Requantization
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.fixed_point import fixed_point_scale
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 def convert_max_pool(

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Array
-from targets.snapdragon.hexagon.fixed_point import HEADROOM, fixed_point_scale
+from program.program import Array
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.broadcasting import equal_operands
 from targets.snapdragon.hexagon.importer.context import NodeContext
@@ -27,7 +26,8 @@ from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.convolution import Convolution
 from targets.snapdragon.hexagon.operations.lookup import Lookup
 from targets.snapdragon.hexagon.operations.multiplication import Multiplication
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.program.fixed_point import HEADROOM, fixed_point_scale
+from targets.snapdragon.hexagon.program.tensor import LEVELS, QuantizedTensor
 
 
 def convert_convolution(

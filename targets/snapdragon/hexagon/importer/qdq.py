@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Array
+from program.program import Array
 from targets.errors import TargetError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Array
+from program.program import Array
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.qdq import node_name

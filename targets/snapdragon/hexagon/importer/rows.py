@@ -19,7 +19,7 @@ from targets.snapdragon.hexagon.importer.reading import (
 from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
 from targets.snapdragon.hexagon.operations.mean import Mean
 from targets.snapdragon.hexagon.operations.softmax import Softmax
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 def convert_softmax(

@@ -13,7 +13,7 @@ from targets.snapdragon.hexagon.importer.reading import (
 )
 from targets.snapdragon.hexagon.operations.regrouping import Regrouping
 from targets.snapdragon.hexagon.operations.requantization import Requantization
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 def convert_regrouping(

@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-from exporter.program import Component
+from program.program import Component
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.component import Importer, static_shape
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 def survey_component(component: Component, nodes: Collection[ir.Node]) -> dict[ir.Node, str]:

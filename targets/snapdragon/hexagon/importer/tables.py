@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from exporter.program import Array
+from program.program import Array
 from targets.snapdragon.hexagon.importer.context import Converter, NodeContext
 from targets.snapdragon.hexagon.importer.qdq import constant_number, node_name
 from targets.snapdragon.hexagon.importer.reading import optional_input, refused, required_input
 from targets.snapdragon.hexagon.operations.lookup import Lookup, tabulate
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 Function = Callable[[Array], Array]
 """Of float64 values, element by element."""

@@ -6,8 +6,8 @@ from tvm.script.ir_builder import tirx as T
 
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import BlockLayout
 from targets.snapdragon.hexagon.operations.constant import Constant
+from targets.snapdragon.hexagon.program.layout import BlockLayout
 
 
 def packed_constant(operation: Constant) -> KernelCode:

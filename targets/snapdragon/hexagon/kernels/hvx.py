@@ -10,7 +10,7 @@ from typing import Any
 
 from tvm.script.ir_builder import tirx as T
 
-from exporter.program import Array
+from program.program import Array
 
 LANES = 32
 """32-bit words of a register."""

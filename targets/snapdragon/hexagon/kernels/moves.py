@@ -9,8 +9,8 @@ from tvm.script.ir_builder import tirx as T
 
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import BLOCK, COLUMNS, DEPTH, BlockLayout
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.layout import BLOCK, COLUMNS, DEPTH, BlockLayout
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 _Address = Callable[[Any, Any, Any, Any], Any]
 """(block, channel in the block, row, column) → byte."""

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from tvm.script.ir_builder import tirx as T
 
-from exporter.program import Array
+from program.program import Array
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import BLOCK, COLUMNS, BlockLayout
 from targets.snapdragon.hexagon.operations.broadcast import Broadcast
+from targets.snapdragon.hexagon.program.layout import BLOCK, COLUMNS, BlockLayout
 
 _CHANNEL_DISTANCES = (1, 2, 4, 8, 16)
 _COLUMN_DISTANCES = (BLOCK, 2 * BLOCK)

@@ -6,11 +6,12 @@ from typing import Any
 
 from tvm.script.ir_builder import tirx as T
 
-from exporter.program import Array
+from program.program import Array
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_scale import ChannelScale, declare_scale
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import (
+from targets.snapdragon.hexagon.operations.convolution import Convolution
+from targets.snapdragon.hexagon.program.layout import (
     BLOCK,
     COLUMNS,
     DEPTH,
@@ -20,7 +21,6 @@ from targets.snapdragon.hexagon.layout import (
     pack_diagonal_weights,
     pack_weights,
 )
-from targets.snapdragon.hexagon.operations.convolution import Convolution
 
 _Sums = list[list[Any]]
 """Accumulators by block and column of the tile."""

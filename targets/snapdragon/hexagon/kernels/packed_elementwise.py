@@ -10,11 +10,11 @@ from tvm.script.ir_builder import tirx as T
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_scale import scaled_equally
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import BlockLayout
 from targets.snapdragon.hexagon.operations.addition import FRACTION_BITS, Addition
 from targets.snapdragon.hexagon.operations.lookup import Lookup
 from targets.snapdragon.hexagon.operations.multiplication import Multiplication
 from targets.snapdragon.hexagon.operations.requantization import Requantization
+from targets.snapdragon.hexagon.program.layout import BlockLayout
 
 _Words = Callable[[Sequence[Any]], Any]
 

@@ -10,8 +10,8 @@ from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_rows import RowGroups, RowScale
 from targets.snapdragon.hexagon.kernels.packed_scale import ChannelScale, declare_scale
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import BLOCK, COLUMNS, BlockLayout, pack_channels
 from targets.snapdragon.hexagon.operations.layer_norm import LayerNorm
+from targets.snapdragon.hexagon.program.layout import BLOCK, COLUMNS, BlockLayout, pack_channels
 
 
 def packed_layer_norm(operation: LayerNorm) -> KernelCode:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from tvm.script.ir_builder import tirx as T
 
-from exporter.program import Array
+from program.program import Array
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import BLOCK, COLUMNS, DEPTH, BlockLayout
 from targets.snapdragon.hexagon.operations.max_pool import MaxPool
+from targets.snapdragon.hexagon.program.layout import BLOCK, COLUMNS, DEPTH, BlockLayout
 
 _WORDS = BLOCK // DEPTH
 """Words of a pixel's block."""

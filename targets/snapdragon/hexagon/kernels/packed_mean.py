@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from tvm.script.ir_builder import tirx as T
 
-from exporter.program import Array
+from program.program import Array
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_scale import declare_scale
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import BLOCK, COLUMNS, BlockLayout
 from targets.snapdragon.hexagon.operations.mean import Mean
+from targets.snapdragon.hexagon.program.layout import BLOCK, COLUMNS, BlockLayout
 
 
 def packed_mean(operation: Mean) -> KernelCode:

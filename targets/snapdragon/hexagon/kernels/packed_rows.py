@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from tvm.script.ir_builder import tirx as T
 
-from exporter.program import Array
+from program.program import Array
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_scale import scaled
-from targets.snapdragon.hexagon.layout import BLOCK, COLUMNS, DEPTH, BlockLayout
 from targets.snapdragon.hexagon.operations.row_arithmetic import RECIPROCAL_BITS
+from targets.snapdragon.hexagon.program.layout import BLOCK, COLUMNS, DEPTH, BlockLayout
 
 _REGISTER_BYTES = 4 * hvx.LANES
 

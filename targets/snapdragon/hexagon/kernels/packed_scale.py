@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from targets.snapdragon.hexagon.fixed_point import FixedPointScale
 from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.writer import KernelWriter
-from targets.snapdragon.hexagon.layout import BLOCK, pack_channels
+from targets.snapdragon.hexagon.program.fixed_point import FixedPointScale
+from targets.snapdragon.hexagon.program.layout import BLOCK, pack_channels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

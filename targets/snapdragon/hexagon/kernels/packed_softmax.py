@@ -11,8 +11,8 @@ from targets.snapdragon.hexagon.kernels import hvx
 from targets.snapdragon.hexagon.kernels.packed_rows import RowGroups, RowScale
 from targets.snapdragon.hexagon.kernels.packed_scale import scaled_equally
 from targets.snapdragon.hexagon.kernels.writer import KernelCode, KernelWriter, write_kernel
-from targets.snapdragon.hexagon.layout import COLUMNS, BlockLayout
 from targets.snapdragon.hexagon.operations.softmax import BASE_SHIFT, VALUE_SHIFT, Softmax
+from targets.snapdragon.hexagon.program.layout import COLUMNS, BlockLayout
 
 
 def packed_softmax(operation: Softmax) -> KernelCode:

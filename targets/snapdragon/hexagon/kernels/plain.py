@@ -6,9 +6,9 @@ from typing import Any
 
 from tvm.script.ir_builder import tirx as T
 
-from targets.snapdragon.hexagon.fixed_point import MULTIPLIER_BITS, FixedPointScale
 from targets.snapdragon.hexagon.kernels.writer import KernelWriter
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor
+from targets.snapdragon.hexagon.program.fixed_point import MULTIPLIER_BITS, FixedPointScale
+from targets.snapdragon.hexagon.program.tensor import LEVELS, QuantizedTensor
 
 
 class PlainScale:

@@ -28,7 +28,6 @@ from targets.snapdragon.hexagon.kernels.plain_elementwise import (
 from targets.snapdragon.hexagon.kernels.plain_rows import plain_layer_norm, plain_mean, plain_softmax
 from targets.snapdragon.hexagon.kernels.plain_window import plain_broadcast, plain_max_pool
 from targets.snapdragon.hexagon.kernels.writer import KernelCode
-from targets.snapdragon.hexagon.layout import BlockLayout
 from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.broadcast import Broadcast
 from targets.snapdragon.hexagon.operations.constant import Constant
@@ -40,6 +39,7 @@ from targets.snapdragon.hexagon.operations.mean import Mean
 from targets.snapdragon.hexagon.operations.multiplication import Multiplication
 from targets.snapdragon.hexagon.operations.requantization import Requantization
 from targets.snapdragon.hexagon.operations.softmax import Softmax
+from targets.snapdragon.hexagon.program.layout import BlockLayout
 
 PLAIN_KERNELS: Mapping[type, Callable[[Any], KernelCode]] = {
     Addition: plain_addition,

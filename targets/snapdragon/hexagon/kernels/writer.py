@@ -11,7 +11,7 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-from exporter.program import Array
+from program.program import Array
 
 ALIGNMENT = 128
 

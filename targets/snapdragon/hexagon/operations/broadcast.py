@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from exporter.program import Array
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from program.program import Array
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,9 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from exporter.program import Array
+from program.program import Array
 from targets.errors import TargetError
-from targets.snapdragon.hexagon.fixed_point import FixedPointScale, fixed_point_scale
 from targets.snapdragon.hexagon.operations.row_arithmetic import (
     MAX_CHANNELS,
     RECIPROCAL_BITS,
@@ -16,7 +15,8 @@ from targets.snapdragon.hexagon.operations.row_arithmetic import (
     scale_rows,
     square_root,
 )
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
+from targets.snapdragon.hexagon.program.fixed_point import FixedPointScale, fixed_point_scale
+from targets.snapdragon.hexagon.program.tensor import LEVELS, QuantizedTensor, as_codes
 
 NORMAL_BITS = 10
 """Normalised values carry ten fraction bits."""

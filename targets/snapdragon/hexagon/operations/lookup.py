@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from exporter.program import Array
+from program.program import Array
 from targets.errors import TargetError
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
+from targets.snapdragon.hexagon.program.tensor import LEVELS, QuantizedTensor, as_codes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from exporter.program import Array
-from targets.snapdragon.hexagon.fixed_point import FixedPointScale, fixed_point_scale
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
+from program.program import Array
+from targets.snapdragon.hexagon.program.fixed_point import FixedPointScale, fixed_point_scale
+from targets.snapdragon.hexagon.program.tensor import LEVELS, QuantizedTensor, as_codes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

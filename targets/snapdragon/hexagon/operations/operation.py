@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from exporter.program import Array
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from program.program import Array
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 
 class Operation(Protocol):

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from exporter.program import Array
+from program.program import Array
 
 RECIPROCAL_BITS = 14
 """A row's multiplier is its reciprocal times 2^14, below 2^31."""

@@ -6,16 +6,16 @@ import dataclasses
 
 import numpy as np
 
-from exporter.program import Array
+from program.program import Array
 from targets.errors import TargetError
-from targets.snapdragon.hexagon.fixed_point import FixedPointScale, fixed_point_scale
 from targets.snapdragon.hexagon.operations.row_arithmetic import (
     MAX_CHANNELS,
     RECIPROCAL_BITS,
     reciprocal,
     scale_rows,
 )
-from targets.snapdragon.hexagon.tensor import LEVELS, QuantizedTensor, as_codes
+from targets.snapdragon.hexagon.program.fixed_point import FixedPointScale, fixed_point_scale
+from targets.snapdragon.hexagon.program.tensor import LEVELS, QuantizedTensor, as_codes
 
 EXPONENTIAL_BITS = 14
 """The largest exponential of a row, that of its largest element, is 2^14."""

@@ -5,7 +5,7 @@ import pytest
 from exporter.families.generic.index_ranges import index_ranges
 from exporter.families.generic.random_requests import drawing, edge_requests, random_requests
 from exporter.options import CaptureOptions
-from exporter.program import TensorSpec
+from program.program import TensorSpec
 
 EMBEDDING = """<ir_version: 10, opset_import: ["": 23]>
 g (int64[1,5] ids, bool[1,5] keep, float[1,5,3] x, uint8[2] codes) => (float[1,5,3] y)

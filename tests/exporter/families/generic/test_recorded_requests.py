@@ -7,8 +7,8 @@ import pytest
 from exporter.errors import SourceError
 from exporter.families.generic.recorded_requests import recorded_requests
 from exporter.options import CaptureOptions
-from exporter.program import TensorSpec
 from exporter.sources import open_source
+from program.program import TensorSpec
 from tests.exporter.sources.test_sources import make_onnx
 
 INPUTS = (TensorSpec("x", ir.DataType.FLOAT, (1, 4)), TensorSpec("ids", ir.DataType.INT64, (2,)))

@@ -8,9 +8,9 @@ import onnx_ir as ir
 import pytest
 
 from exporter.errors import ExportError, SourceError
-from exporter.lazy_tensor import BlockwiseTensor
 from exporter.options import CaptureOptions
 from exporter.sources import open_source
+from program.lazy_tensor import BlockwiseTensor
 
 OPTIONS = CaptureOptions(image_size=(64, 96), prefill_length=16, cache_length=96)
 
@@ -79,8 +79,8 @@ def test_a_bfloat16_checkpoint_converts_lazily(folder):
     tensors = load_file(folder / "model.safetensors")
     save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, folder / "model.safetensors")
     from exporter.families.qwen3_vl.adapter import Qwen3VLFamily, _Capturer, parse_config, patch_layout
-    from exporter.model_folder import ModelFolder
-    from exporter.weights import Checkpoint
+    from exporter.files.model_folder import ModelFolder
+    from exporter.files.weights import Checkpoint
 
     assert Qwen3VLFamily.name == "qwen3_vl"
     model_folder = ModelFolder(folder)
@@ -110,8 +110,8 @@ def test_preprocessor_values_are_checked(folder):
 
 def test_no_end_token(folder):
     edit(folder, "generation_config.json", **{"eos_token_id": "x"})
-    from exporter.generation_config import end_tokens
-    from exporter.model_folder import ModelFolder
+    from exporter.files.generation_config import end_tokens
+    from exporter.files.model_folder import ModelFolder
 
     with pytest.raises(SourceError, match="eos_token_id = x"):
         end_tokens(ModelFolder(folder))

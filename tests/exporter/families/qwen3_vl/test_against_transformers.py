@@ -8,7 +8,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from exporter.calibration import image_requests
 from exporter.errors import RequestError
 from exporter.families.kv_cache import MASKED
-from exporter.program import Request
+from program.program import Request
 
 TOLERANCE = 1e-4
 

@@ -18,9 +18,9 @@ from exporter.families.qwen3_vl.adapter import bind_stock_names
 from exporter.families.qwen3_vl.config import parse_config
 from exporter.families.qwen3_vl.original import original_model
 from exporter.families.qwen3_vl.stock_model import build
-from exporter.model_folder import ModelFolder
-from exporter.program import Request
-from exporter.weights import Checkpoint
+from exporter.files.model_folder import ModelFolder
+from exporter.files.weights import Checkpoint
+from program.program import Request
 from tests.memory import watched_memory
 from tests.originals import largest_difference, record_calls, runner_of
 

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 
-from exporter.program import Request
+from program.program import Request
 
 
 def test_the_runner_needs_no_torch():

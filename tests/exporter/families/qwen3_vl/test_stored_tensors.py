@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from exporter.checkpoint_files import read_checkpoint
 from exporter.errors import ExportError
 from exporter.families.qwen3_vl.config import parse_config
 from exporter.families.qwen3_vl.stored_tensors import check_stored_tensors, stored_tensors
-from exporter.model_folder import ModelFolder
+from exporter.files.checkpoint_files import read_checkpoint
+from exporter.files.model_folder import ModelFolder
 from tests.tiny_qwen3_vl import build
 
 

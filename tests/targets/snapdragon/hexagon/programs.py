@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from targets.snapdragon.hexagon.fixed_point import fixed_point_scale
 from targets.snapdragon.hexagon.operations.addition import Addition
 from targets.snapdragon.hexagon.operations.broadcast import Broadcast
 from targets.snapdragon.hexagon.operations.constant import Constant
@@ -17,8 +16,9 @@ from targets.snapdragon.hexagon.operations.multiplication import Multiplication
 from targets.snapdragon.hexagon.operations.regrouping import Regrouping
 from targets.snapdragon.hexagon.operations.requantization import Requantization
 from targets.snapdragon.hexagon.operations.softmax import Softmax
-from targets.snapdragon.hexagon.program import IntegerProgram
-from targets.snapdragon.hexagon.tensor import QuantizedTensor
+from targets.snapdragon.hexagon.program.fixed_point import fixed_point_scale
+from targets.snapdragon.hexagon.program.program import IntegerProgram
+from targets.snapdragon.hexagon.program.tensor import QuantizedTensor
 
 X_SCALE, X_ZERO = 0.05, 117
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from exporter.onnx_executor import OnnxExecutor
-from targets.agreement import signal_to_noise
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
 from targets.errors import TargetError
 from targets.snapdragon.hexagon.coverage import hexagon_refusal
 from targets.snapdragon.hexagon.importer.component import import_integer_program

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from tvm.script.ir_builder import tirx as T
 
-from exporter.onnx_executor import OnnxExecutor
+from exporter.families.multimodal_transformer.preprocessor import REFERENCE_LOG_MEL
 from exporter.options import CaptureOptions
-from exporter.reference_model.dataset import load_kinds, load_requests
-from exporter.reference_model.preprocessor import REFERENCE_LOG_MEL
-from exporter.reference_model.questions import Kind
-from exporter.sources.onnx_file import open_onnx
-from targets.agreement import signal_to_noise
+from exporter.sources.onnx_files.onnx_file import open_onnx
+from npuc.demo.dataset import demo_requests, load_kinds
+from npuc.demo.questions import Kind
+from program.agreement import signal_to_noise
+from program.onnx_executor import OnnxExecutor
 from targets.errors import ExecutionError, TargetError
 from targets.snapdragon.hexagon.assembly import assemble, vector_instructions
 from targets.snapdragon.hexagon.kernels.writer import write_kernel
-from targets.snapdragon.hexagon.layout_pass import packed_steps
 from targets.snapdragon.hexagon.lower import lower_hexagon, lower_program
 from targets.snapdragon.hexagon.processor import DEVICE
+from targets.snapdragon.hexagon.program.layout_pass import packed_steps
 from tests.targets.snapdragon.hexagon import programs
 from tests.targets.snapdragon.hexagon.graphs import network
 from tests.targets.support import random_feeds
@@ -40,7 +40,7 @@ def keyword(tmp_path_factory):
 @pytest.fixture(scope="module")
 def heard():
     """Spectrograms of the shipped test set's questions about the sound alone, and the tens of the numbers said."""
-    pairs = zip(load_requests("test"), load_kinds("test"), strict=True)
+    pairs = zip(demo_requests("test"), load_kinds("test"), strict=True)
     said = [request for request, kind in pairs if kind == Kind.SAID]
     inputs = [REFERENCE_LOG_MEL(request.audio, request.sample_rate)[None] for request in said]
     return inputs, np.asarray([int(request.answer) // 10 for request in said])

@@ -5,17 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from exporter.onnx_executor import OnnxExecutor
-from targets.coverage import Coverage, NodeCoverage, Placement, operator_name
+from program.onnx_executor import OnnxExecutor
+from targets.contract.names import CPU, REFUSED
 from targets.errors import TargetError
-from targets.placement import place_component
-from targets.segmentation import split_component
+from targets.placing.coverage import Coverage, NodeCoverage, operator_name
+from targets.placing.placement import place_component
+from targets.placing.segmentation import split_component
 from targets.snapdragon.hexagon.accelerator import HvxAccelerator
 from targets.snapdragon.hexagon.binding import bound_tensors, coded_names, encodings
 from targets.snapdragon.hexagon.importer.component import import_integer_program
 from targets.snapdragon.hexagon.importer.qdq import node_name
 from targets.snapdragon.hexagon.importer.survey import survey_component
-from targets.snapdragon.hexagon.reference import IntegerReference
+from targets.snapdragon.hexagon.program.reference import IntegerReference
 from tests.targets.snapdragon.hexagon.graphs import SCALE, ZERO, network
 from tests.targets.support import make_component, random_feeds
 
@@ -26,7 +27,7 @@ STEPS = {"s": SCALE, "z": ZERO}
 def _on_cpu(component, refused=()):
     rows = []
     for node in component.model.graph:
-        place = Placement.REFUSED if node.op_type in refused else Placement.CPU
+        place = REFUSED if node.op_type in refused else CPU
         rows.append(NodeCoverage(node_name(node), operator_name(node), place, "no kernel"))
     return Coverage(component.name, tuple(rows))
 
@@ -48,8 +49,8 @@ def _mixed():
 def test_a_pair_belongs_to_the_node_beside_it():
     component = _mixed()
     places = {row.node: row.placement for row in place_component(component, HVX, _on_cpu(component)).nodes}
-    assert {name for name, place in places.items() if place is Placement.CPU} == {"rd", "e", "eq"}
-    assert set(places.values()) == {Placement.CPU, Placement.HVX}
+    assert {name for name, place in places.items() if place == CPU} == {"rd", "e", "eq"}
+    assert set(places.values()) == {CPU, "hvx"}
 
 
 def test_codes_and_not_floats_go_from_part_to_part():
@@ -103,7 +104,7 @@ def test_an_activation_of_another_type_is_refused_with_its_readers():
     }"""
     component = make_component(text, STEPS | {"i": np.asarray(3, np.int8)}, "signed")
     rows = place_component(component, HVX, _on_cpu(component)).nodes
-    assert {row.placement for row in rows} == {Placement.CPU}
+    assert {row.placement for row in rows} == {CPU}
 
 
 def test_a_binding_restores_the_encodings():

@@ -1,0 +1,1 @@
+"""Reading the files of a model folder, which somebody else made: every path contained, every size checked."""

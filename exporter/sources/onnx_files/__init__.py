@@ -1,0 +1,1 @@
+""".onnx files: parsed, checked, brought to one opset."""

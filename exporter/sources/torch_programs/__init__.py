@@ -1,0 +1,1 @@
+"""Torch modules: .pt2 archives and functions of the user's."""

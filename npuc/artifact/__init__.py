@@ -1,0 +1,1 @@
+"""An artifact: what lies in its folder, and how that is written and read."""

@@ -1,0 +1,327 @@
+"""The manifest of an artifact: what it contains, how it was made, what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from npuc.artifact.paths import MANIFEST_NAME
+from npuc.artifact.record import Record
+from npuc.compare.records import PrecisionRecord, SourceRecord
+from npuc.errors import ArtifactError
+from npuc.version import SCHEMA_VERSION, npuc_version
+
+if TYPE_CHECKING:
+    from program.program import TensorSpec
+
+_SIZE_LIMIT = 64 << 20
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path:
+        raise ValueError("path leaves the artifact")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
+class TensorRecord(Record):
+    """Name, element type (ONNX name) and shape of an input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, spec: TensorSpec) -> TensorRecord:
+        """Makes the record of a spec."""
+        return cls(name=spec.name, dtype=spec.dtype.name, shape=spec.shape)
+
+    def spec(self) -> TensorSpec:
+        """Returns the spec this record stands for."""
+        import onnx_ir as ir  # whoever only shows a manifest needs no graph library
+
+        from program.program import TensorSpec
+
+        return TensorSpec(self.name, ir.DataType[self.dtype], self.shape)
+
+
+class FileRecord(Record):
+    """Size and checksum of one file."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Agreement(Record):
+    """How far a binary is from the reference, over all samples and outputs.
+
+    Attributes:
+        executed: False where nothing on a desk can run the binary.
+        samples: Inputs compared.
+        max_relative_error: max |binary - reference| / max |reference|.
+        sqnr: 10 log10(sum reference² / sum (binary - reference)²), dB; None where the difference is zero.
+        bound: The gate applied, in words.
+        passed: Whether it held.
+    """
+
+    executed: bool
+    samples: int
+    max_relative_error: float
+    sqnr: float | None
+    bound: str
+    passed: bool
+
+
+class SegmentRecord(Record):
+    """The part of a component that one processor runs.
+
+    Attributes:
+        name: The component's, or `<component>_<number>` where it has several parts.
+        processor: `cpu`, or an NPU's processor such as `htp`.
+        reference: Graph of this part: what the binary is compared with.
+        weights: Weights file the binary reads at run time; None where it holds its weights itself.
+        nodes: Number of nodes of the graph.
+        binding: What has to match before the files are loaded: versions of the vendor's runtime, chip, checksum.
+        agreement: Of the binary with the reference; the worst where it is for several chips.
+        chips: The same for each chip, where they are several.
+    """
+
+    name: str
+    processor: str
+    reference: RelativePath
+    weights: RelativePath | None
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    nodes: int
+    triple: str
+    features: tuple[str, ...]
+    files: tuple[RelativePath, ...]
+    executable: RelativePath | None
+    emulator: tuple[str, ...]
+    arena_bytes: int
+    weight_bytes: int
+    code_bytes: int
+    kernels: int
+    policy: dict[str, str] = Field(description="Per format: native, storage, requantised.")
+    note: str
+    remarks: tuple[str, ...]
+    binding: dict[str, str]
+    agreement: Agreement
+    chips: dict[str, Agreement] = Field(default_factory=dict)
+
+
+class LayerRecord(Record):
+    """Precision decision for one layer with weights."""
+
+    node: str
+    weight: str
+    modality: str
+    format: str
+    reason: str
+
+
+Gate = Literal["float16", "16 bit", "8 bit"]
+"""As `targets.contract.npu_format.Gate`; whoever only shows a manifest needs no targets."""
+
+
+class NpuRecord(Record):
+    """How a component was changed for the NPU, and what that changed.
+
+    Attributes:
+        processor: Which NPU; the names of all that run a part of it, the preferred one first.
+        scheme: Its number format: `float16`, bits of activations and weights such as `a16w8`, or a vendor's own.
+        gate: Which of the recipe's gates its binaries are held to, by the type of activations.
+        source_gate: Which one this graph is held to, against the user's model.
+        reason: Why this scheme.
+        sqnr: The changed graph against the reference graph, over all samples and outputs, dB; None where equal.
+        max_relative_error: The same as the largest difference.
+        precision: The changed graph against the user's model.
+        weight_bytes: Large tensors of the changed graph.
+        weight_bytes_before: Large tensors of the reference graph.
+    """
+
+    processor: str
+    scheme: str
+    gate: Gate
+    source_gate: Gate
+    reason: str
+    sqnr: float | None
+    max_relative_error: float
+    precision: PrecisionRecord | None
+    weight_bytes: int
+    weight_bytes_before: int
+
+
+class ComponentRecord(Record):
+    """One component: its reference graph, how far that is from the user's model, and what runs it."""
+
+    name: str
+    role: str
+    modality: str
+    reference: RelativePath
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    layers: tuple[LayerRecord, ...]
+    source: SourceRecord
+    npu: NpuRecord | None = None
+    segments: tuple[SegmentRecord, ...]
+
+
+class DeviceRecord(Record):
+    """Which device the artifact is for.
+
+    Attributes:
+        also: Ids of further devices it is for.
+    """
+
+    id: str
+    name: str
+    soc: str
+    tier: str
+    target: str
+    also: tuple[str, ...] = ()
+
+
+class FormatError(Record):
+    """Output error of one modality's layers if they all used one FP8 format."""
+
+    modality: str
+    format: str
+    layers: int
+    mean_sqnr: float
+    worst_sqnr: float
+    worst_layer: str
+
+
+class Budget(Record):
+    """One budget of the device beside what the artifact takes or reaches.
+
+    Attributes:
+        name: What is limited.
+        unit: Of both figures.
+        value: What the artifact takes or reaches.
+        limit: The device's budget.
+        relation: `at most` or `at least`.
+        met: Whether the value keeps to the limit.
+        basis: How the value was found: measured, or an estimate and of what.
+        estimated: Whether the value is the best that the device could reach, not what it does reach.
+    """
+
+    name: str
+    unit: str
+    value: float
+    limit: float
+    relation: Literal["at most", "at least"]
+    met: bool
+    basis: str
+    estimated: bool = False
+
+    @property
+    def verdict(self) -> Literal["met", "possible", "not met"]:
+        """What the value says of the limit; an estimate of the best case can only rule it out."""
+        if not self.met:
+            return "not met"
+        return "possible" if self.estimated else "met"
+
+
+class SubnetworkRecord(Record):
+    """One sub-network of the program, switched at run time.
+
+    Attributes:
+        name: For `npuc run --power`.
+        components: Component of the full program → component that stands for it, for those that are narrowed.
+        operations: Multiply-accumulates, one call of each component.
+        operations_share: Of the full network's.
+        bytes_touched: Weights that its binaries read, one call of each component.
+        accuracy: Share of exactly right answers of the reference graphs on the model's test set; None without one.
+        test_requests: Requests of that test set.
+        cache: Whether the KV cache is valid across a switch to or from the full network.
+    """
+
+    name: str
+    components: dict[str, str]
+    operations: int
+    operations_share: float
+    bytes_touched: int
+    accuracy: float | None
+    test_requests: int
+    cache: str
+
+
+class Manifest(Record):
+    """Everything known about an artifact."""
+
+    schema_version: int
+    npuc_version: str
+    tool_versions: dict[str, str]
+    source: dict[str, Any]
+    family: str
+    settings: dict[str, Any]
+    assets: tuple[RelativePath, ...]
+    device: DeviceRecord
+    recipe: dict[str, Any]
+    components: tuple[ComponentRecord, ...]
+    subnetworks: tuple[SubnetworkRecord, ...]
+    notes: tuple[str, ...] = Field((), description="What to know about the choice of processors.")
+    format_errors: tuple[FormatError, ...]
+    budgets: tuple[Budget, ...]
+    files: dict[RelativePath, FileRecord]
+
+    def write(self, folder: Path) -> None:
+        """Writes `manifest.json` with sorted keys."""
+        text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False)
+        (folder / MANIFEST_NAME).write_text(text + "\n", "utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and validates an artifact's manifest.
+
+    Raises:
+        ArtifactError: There is none, it is damaged, or another version of npuc wrote it.
+    """
+    path = folder / MANIFEST_NAME
+    remedy = "name a folder written by `npuc compile -o`"
+    try:
+        if path.stat().st_size > _SIZE_LIMIT:
+            raise ArtifactError("the manifest is larger than 64 MiB", where=str(path), remedy=remedy)
+        values = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ArtifactError(
+            "not an artifact: no readable manifest",
+            where=str(path),
+            received=str(error.strerror),
+            remedy=remedy,
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(
+            "the manifest is damaged", where=str(path), received=str(error), remedy="compile again"
+        ) from error
+    _check_version(values, path)
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ArtifactError(
+            f"the manifest is damaged: {first['msg']}",
+            where=f"{path}: {'.'.join(str(part) for part in first['loc'])}",
+            received=repr(first.get("input"))[:200],
+            remedy="compile again",
+        ) from error
+
+
+def _check_version(values: object, path: Path) -> None:
+    found = values.get("schema_version") if isinstance(values, dict) else None
+    if found != SCHEMA_VERSION:
+        maker = values.get("npuc_version", "unknown") if isinstance(values, dict) else "unknown"
+        raise ArtifactError(
+            f"the artifact was made by another version of npuc ({maker})",
+            where=str(path),
+            received=f"manifest schema {found}; npuc {npuc_version()} reads schema {SCHEMA_VERSION}",
+            remedy=f"compile the model again, or install npuc {maker}",
+        )

@@ -1,0 +1,1 @@
+"""Finished steps of a compile, kept for the next one."""

@@ -1,0 +1,1 @@
+"""A binary beside its reference graph."""

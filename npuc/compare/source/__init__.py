@@ -1,0 +1,1 @@
+"""A graph beside the model as the user gave it."""

@@ -1,0 +1,1 @@
+"""The machine npuc runs on: signals, memory, disk."""

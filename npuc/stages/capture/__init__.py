@@ -1,0 +1,1 @@
+"""From a model source to a prepared program, whatever the device."""

@@ -1,0 +1,1 @@
+"""What is trained: a student, sub-networks, quantised weights."""

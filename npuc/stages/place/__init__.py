@@ -1,0 +1,1 @@
+"""Which processor of the device runs what, and in which number format."""

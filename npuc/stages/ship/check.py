@@ -1,0 +1,152 @@
+"""Stage 7: every binary is executed and compared; what disagrees is not shipped."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from npuc.artifact.manifest import Agreement
+from npuc.artifact.paths import MODEL_FOLDER
+from npuc.compare.binary.agreement import Reference, compare_apart, worst
+from npuc.compare.binary.references import explain_disagreement, reference_of
+from npuc.compare.binary.sensitivity import attainable_bound, moved_reference
+from npuc.compare.source.sample_files import load_labelled
+from npuc.compare.source.samples import count_ordinary
+from npuc.errors import AgreementError
+from npuc.stages.lower.lower import LoweredPlan
+from npuc.stages.lower.lower_shared import Outputs
+from npuc.stages.place.plan import Plan, Segment, cast_feeds, segment_feeds
+from npuc.terminal.progress import Advance
+from program.onnx_executor import OnnxExecutor
+from program.program import Executor, Feeds
+from targets.contract.joint import CHIP, each_chip
+from targets.contract.registry import find_emulator, find_target
+from targets.devices.device import Device
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckJob:
+    """What to execute.
+
+    Attributes:
+        plan: Segments as they were lowered.
+        lowered: What was made of them.
+        device: Names the target that executes.
+        folder: Of the artifact.
+    """
+
+    plan: Plan
+    lowered: LoweredPlan
+    device: Device
+    folder: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What was measured.
+
+    Attributes:
+        segments: By segment; of a binary for several chips the worst.
+        chips: By segment and chip, where there are several.
+    """
+
+    segments: dict[str, Agreement] = dataclasses.field(default_factory=dict)
+    chips: dict[str, dict[str, Agreement]] = dataclasses.field(default_factory=dict)
+
+
+def check_binaries(job: CheckJob, advance: Advance) -> Checked:
+    """Runs every binary on the recorded samples.
+
+    Args:
+        job: What to execute.
+        advance: Told once a segment.
+
+    Raises:
+        AgreementError: A binary is beyond its bound.
+    """
+    samples = load_labelled(job.folder / MODEL_FOLDER)
+    checked = Checked()
+    for name, plan in job.plan.components.items():
+        feeds = [cast_feeds(sample.feeds, plan.component.inputs) for sample in samples[name]]
+        ordinary = count_ordinary(samples[name])
+        references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
+        given = segment_feeds(feeds, references)
+        for segment, run, inputs in zip(plan.segments, references, given, strict=True):
+            by_chip = _check_segment(job, segment, run, inputs, ordinary)
+            checked.segments[segment.name] = worst(by_chip.values())
+            if len(by_chip) > 1:
+                checked.chips[segment.name] = by_chip
+            advance(1, 0)
+    return checked
+
+
+def _check_segment(
+    job: CheckJob, segment: Segment, run: Executor, feeds: list[Feeds], ordinary: int
+) -> dict[str, Agreement]:
+    """Returns the agreement for each chip; one of empty name where the binary is for one chip or the CPU."""
+    graph = job.folder / segment.reference
+    reference = reference_of(job.device.target, segment.processor, graph, segment.bound, run)
+    together = len(feeds) if segment.on_cpu else ordinary
+    by_chip = {}
+    for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
+        with _execute(job, segment, binding) as candidate:
+            agreement = compare_apart(reference, candidate, feeds, together, segment.bound)
+        if not agreement.passed and segment.on_cpu:
+            agreement = _against_itself(agreement, segment, reference, moved_reference(graph), feeds)
+        if not agreement.passed:
+            raise _disagreement(job, segment, binding, agreement, feeds)
+        by_chip[chip] = agreement
+    return by_chip
+
+
+def _against_itself(
+    agreement: Agreement, segment: Segment, reference: Reference, moved: Executor, feeds: list[Feeds]
+) -> Agreement:
+    """Judges again by what the reference keeps itself: deep FP8 components pass on every difference in a last place."""
+    attainable = attainable_bound(segment.bound, reference, moved, feeds)
+    passed = attainable.holds(agreement.max_relative_error, agreement.sqnr)
+    return agreement.model_copy(update={"bound": str(attainable), "passed": passed})
+
+
+def _execute(
+    job: CheckJob, segment: Segment, binding: Mapping[str, str]
+) -> contextlib.AbstractContextManager[Executor]:
+    if segment.name in job.lowered.outputs:
+        return contextlib.nullcontext(_replay(job.lowered.outputs[segment.name]))
+    lowered, binaries = job.lowered.segments[segment.name], job.folder / segment.processor
+    emulator = find_emulator(job.device.target, segment.processor)
+    if emulator is None:
+        target = find_target(job.device.target)
+        return target.execute(segment.component, lowered, binaries, job.folder / segment.weights)
+    inputs, outputs = segment.component.inputs, segment.component.outputs
+    executable, graph = binaries / (lowered.executable or ""), job.folder / segment.reference
+    return emulator.open(executable, inputs, outputs, binding, graph)
+
+
+def _replay(outputs: Outputs) -> Executor:
+    """What the process that made the binary returned for the samples, in their order."""
+    rows = iter(outputs)
+    return lambda _feeds: dict(next(rows))
+
+
+def _disagreement(
+    job: CheckJob, segment: Segment, binding: Mapping[str, str], agreement: Agreement, feeds: list[Feeds]
+) -> AgreementError:
+    reference = job.folder / segment.reference
+    emulator = find_emulator(job.device.target, segment.processor)
+    why = explain_disagreement(emulator, binding, reference, feeds, segment.bound)
+    elsewhere = "" if segment.on_cpu else "try another format of --npu, or --npu cpu, and "
+    sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
+    return AgreementError(
+        "a binary does not agree with its reference; nothing was written",
+        where=f"component {segment.name}{_on_chip(binding)}" + (f"; {why}" if why else ""),
+        received=f"relative error {agreement.max_relative_error:.2e}, SQNR {sqnr}; bound: {agreement.bound}",
+        remedy=f"{elsewhere}report this model; --dump-ir keeps the graphs. "
+        "The bounds are in the recipe's section [gates]",
+    )
+
+
+def _on_chip(binding: Mapping[str, str]) -> str:
+    return f" on {binding[CHIP]}" if CHIP in binding else ""

@@ -1,0 +1,1 @@
+"""What every pass builds on: walking, rewriting and running graphs."""

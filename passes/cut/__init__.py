@@ -1,0 +1,1 @@
+"""Cuts a deep component into parts that a processor can hold."""

@@ -1,0 +1,1 @@
+"""Number formats with an exponent: FP8 and float16."""

@@ -1,0 +1,1 @@
+"""Powers of two that keep a graph's values in float16."""

@@ -1,0 +1,1 @@
+"""Which range the codes of an activation cover."""

@@ -1,0 +1,1 @@
+"""Passes that change what weights hold: training, distillation, pruning, sub-networks."""

@@ -1,0 +1,1 @@
+"""Nested sub-networks that share one set of weights."""

@@ -1,0 +1,1 @@
+"""Attention, its masks, norms and rotary positions in elementary operators."""

@@ -1,0 +1,1 @@
+"""Equal graphs of another structure, which accelerators take more readily."""

@@ -1,0 +1,1 @@
+"""A network as calls of integer kernels on named buffers."""

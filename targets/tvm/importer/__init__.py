@@ -1,0 +1,1 @@
+"""ONNX graphs as Relax functions."""

@@ -1,0 +1,1 @@
+"""Code generation in a process of its own."""
