@@ -22,7 +22,7 @@ from targets.errors import ToolError
 from targets.tvm.process.component_files import write_component
 
 _LONGEST_OUTPUT = 2000
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 class CodeGenerationError(Exception):

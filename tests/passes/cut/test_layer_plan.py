@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporter.modality import SCOPE_KEY
 from passes.core.errors import PassError
 from passes.cut.layer_plan import divide, layer_units, rounding_steps, unit_weights, weight_size
-from tests.passes.conftest import make_model
+from tests.graphs import make_model
 
 TEXT = """
 g (float[1, 4] ids, float[4, 4] table, float[4, 4] w0, float[4, 4] w1, float[4, 8] head) => (float[1, 8] y)

@@ -15,7 +15,7 @@ from passes.integer.scheme import Scheme
 from program.onnx_executor import OnnxExecutor
 from program.program import Component, Role
 from targets.placing.chain import ChainExecutor, ChainPart
-from tests.passes.conftest import seeded_feeds
+from tests.graphs import seeded_feeds
 from tests.tiny_decoder import tiny_decoder
 
 LIMIT = 350_000

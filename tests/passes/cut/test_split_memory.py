@@ -10,7 +10,7 @@ from npuc.artifact.weights_file import write_weights
 from passes.cut.split_program import part_bytes, split_program
 from program.lazy_tensor import BlockwiseTensor
 from program.program import Component, Modality, Program, Role
-from tests.passes.conftest import make_model
+from tests.graphs import make_model
 
 WIDTH = 512
 LAYER_BYTES = 4 * WIDTH * WIDTH

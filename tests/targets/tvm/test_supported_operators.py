@@ -3,7 +3,7 @@
 import onnx_ir as ir
 import pytest
 
-from targets.tvm import operators  # noqa: F401 (registers the converters)
+from targets.tvm.importer import operators  # noqa: F401 (registers the converters)
 from targets.tvm.importer.registry import CONVERTERS
 from targets.tvm.supported_operators import CONVERTED, STATIC, is_supported
 

@@ -15,7 +15,7 @@ from passes.learning.training.gradients import LossScale
 from passes.learning.training.trainer import Trainer
 from tests.passes.learning.training import two_processes
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_two_processes_have_the_losses_of_one_and_resume_exactly(tmp_path):
