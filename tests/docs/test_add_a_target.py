@@ -33,7 +33,7 @@ def installed(monkeypatch):
         for name, value in group.items()
     ]
     found = importlib.metadata.EntryPoints(points)
-    monkeypatch.setattr(registry, "entry_points", lambda group: found.select(group=group))
+    monkeypatch.setattr(registry, "entry_points", lambda **wanted: found.select(**wanted))
     monkeypatch.syspath_prepend(str(EXAMPLE))
 
 

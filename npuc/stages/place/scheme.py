@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from npuc.settings.recipe import Recipe
 from targets.contract.accelerator import Accelerator
-from targets.contract.npu_format import FLOAT16, NpuFormat
+from targets.contract.npu_format import FLOAT16, STANDARD, NpuFormat
 from targets.devices.device import Device
 from targets.errors import TargetError, ToolError
 
@@ -96,7 +96,8 @@ def _automatic(accelerator: Accelerator, device: Device, needs_tool: bool) -> Ch
     preferred = accelerator.formats[0]
     if preferred == FLOAT16:
         return Choice(preferred, f"auto: {device.soc.name} computes float16", automatic=True)
-    reason = f"auto: {device.soc.name} does not compute float16"
+    lacks_half = f"{device.soc.name} does not compute float16"
+    reason = f"auto: {lacks_half if preferred.name in STANDARD else f'{accelerator.name} prefers {preferred.name}'}"
     return Choice(preferred, reason, measured=True, automatic=True)
 
 
