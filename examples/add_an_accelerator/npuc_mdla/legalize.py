@@ -29,7 +29,13 @@ class StoreWeightsInBytes(Rewrite):
         tensors = integer_weight(weight, IntegerType.INT8, 1, name)
         codes, scales, zeros = (shared_initializer(graph, each.name or name, each) for each in tensors)
         decoded = Builder(graph, node).op(
-            "DequantizeLinear", codes, scales, zeros, dtype=ir.DataType.FLOAT, shape=weight.shape.numpy(), axis=1
+            "DequantizeLinear",
+            codes,
+            scales,
+            zeros,
+            dtype=ir.DataType.FLOAT,
+            shape=weight.shape.numpy(),
+            axis=1,
         )
         node.replace_input_with(1, decoded)
         return True

@@ -24,6 +24,7 @@ from exporter.errors import ExportError, SourceError
 from exporter.families.generic.program import COMPONENT, generic_program, guess_modality
 from exporter.files.weights import Bind
 from exporter.options import CaptureOptions
+from exporter.sources.torch_programs.neighbours import keep_apart
 from exporter.sources.torch_programs.torch_original import torch_original
 from program.program import Program, Role, TensorSpec
 from program.shorten import shorten
@@ -131,6 +132,7 @@ def _load(path: Path) -> ModuleType:
         raise SourceError("the Python file cannot be imported", received=str(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look the module up by name
+    keep_apart(path.resolve().parent)
     sys.path.insert(0, str(path.resolve().parent))  # the file may import its neighbours
     try:
         spec.loader.exec_module(module)
