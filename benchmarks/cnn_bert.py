@@ -31,7 +31,7 @@ from npuc.demo.corpus import Corpus, load_corpus
 from npuc.demo.speech import number_words
 from npuc.stages.capture.observe import program_runner, record_feeds
 from passes.float.calibration.calibrate import calibrate, calibration_method
-from passes.float.precision import DEFAULT_FORMATS, Format, Override, PrecisionPolicy
+from passes.float.precision import DEFAULT_FORMATS, Override, PrecisionPolicy
 from passes.learning.qat.run import QatOptions, train_quantized
 from passes.learning.training.batches import DrawnStream
 from passes.learning.training.data.wordnet import WordNet
@@ -40,6 +40,7 @@ from passes.learning.training.options import TrainingOptions
 from passes.learning.training.recording import record
 from passes.learning.training.trainer import Trainer
 from passes.pipeline import directly_read_weights, normalize, quantize
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Program, Request
 

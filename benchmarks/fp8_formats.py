@@ -20,8 +20,9 @@ from exporter.sources import open_source
 from npuc.stages.capture.observe import record_feeds, spread
 from passes.float.calibration.calibrate import METHODS, Method, calibrate, calibration_method
 from passes.float.layer_error import LayerError, layer_errors, modality_errors
-from passes.float.precision import DEFAULT_FORMATS, Format, PrecisionPolicy
+from passes.float.precision import DEFAULT_FORMATS, PrecisionPolicy
 from passes.pipeline import directly_read_weights, normalize, quantize
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Array, Component, Feeds, Program
 

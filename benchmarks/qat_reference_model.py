@@ -30,11 +30,12 @@ from npuc.demo.examples import draw_examples
 from npuc.demo.speech import SAMPLE_RATE
 from npuc.stages.capture.observe import draw_requests, program_runner, record_feeds
 from passes.float.calibration.calibrate import calibrate, calibration_method
-from passes.float.precision import DEFAULT_FORMATS, Format, PrecisionPolicy
+from passes.float.precision import DEFAULT_FORMATS, PrecisionPolicy
 from passes.learning.qat.run import QatOptions, train_quantized
 from passes.learning.training.master_weights import float_weights
 from passes.learning.training.recording import record
 from passes.pipeline import directly_read_weights, normalize, quantize
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Feeds, Program, Request
 

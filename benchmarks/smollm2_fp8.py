@@ -25,9 +25,10 @@ from passes.float.calibration.calibrate import calibration_method, choose_scales
 from passes.float.calibration.statistics import Statistics
 from passes.float.insert_fp8_qdq import quantised_inputs
 from passes.float.layer_error import measure_layers, observe_layers
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.learning.training.torch_graph.program import TorchProgram
 from passes.pipeline import quantize
+from program.number_format import Format
 from program.program import Modality, Program
 
 SIZE, LENGTH = 8, 128

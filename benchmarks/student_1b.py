@@ -144,8 +144,9 @@ def _prepare(arguments: argparse.Namespace) -> dict[str, Any]:
     from exporter.sources import open_source
     from npuc.artifact.weights_file import write_weights
     from passes.float.calibration.calibrate import calibrate, calibration_method
-    from passes.float.precision import Format, PrecisionPolicy
+    from passes.float.precision import PrecisionPolicy
     from passes.pipeline import directly_read_weights, normalize, quantize
+    from program.number_format import Format
     from program.program import Modality
 
     ModelFolder.sha256 = lambda _self, _name: ""  # type: ignore[method-assign]

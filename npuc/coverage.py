@@ -10,7 +10,7 @@ from npuc.caching.cache import Cache
 from npuc.settings.recipe import Recipe
 from npuc.stages.capture.prepare import prepare
 from npuc.stages.capture.prepare_job import PrepareJob
-from npuc.stages.place.scheme import choose_scheme
+from npuc.stages.place.scheme import choose_format
 from npuc.stages.place.several_devices import choose_processors, wants_float
 from npuc.terminal.progress import ProgressReporter
 from targets.contract.registry import find_target
@@ -37,7 +37,7 @@ def model_coverage(
     """
     target = find_target(device.target)
     processors = choose_processors(recipe, device, needs_tools=False)
-    choice = choose_scheme(recipe, processors.preferred, device, needs_tool=False)
+    choice = choose_format(recipe, processors.preferred, device, needs_tool=False)
     source = PrepareJob(model, recipe, None, reporter, cache, keeps_float=wants_float(processors, choice))
     with tempfile.TemporaryDirectory(prefix="npuc-coverage-") as name:
         prepared = prepare(source, Path(name))

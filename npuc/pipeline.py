@@ -13,7 +13,7 @@ from npuc.artifact.output_folder import atomic_folder
 from npuc.compile_job import CompileJob
 from npuc.stages.capture.prepare import prepare
 from npuc.stages.capture.prepare_job import PrepareJob
-from npuc.stages.place.scheme import Choice, choose_scheme
+from npuc.stages.place.scheme import NpuChoice, choose_format
 from npuc.stages.place.several_devices import Processors, choose_processors, wants_float
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def run_job(job: CompileJob) -> Artifact:
             reference.
     """
     processors = choose_processors(job.recipe, job.device)
-    choice = choose_scheme(job.recipe, processors.preferred, job.device)
+    choice = choose_format(job.recipe, processors.preferred, job.device)
     if choice.format is not None:
         choice = dataclasses.replace(choice, notes=(*choice.notes, *processors.notes))
     for note in choice.notes:
@@ -40,7 +40,7 @@ def run_job(job: CompileJob) -> Artifact:
     return Artifact(job.out)
 
 
-def _compile_into(job: CompileJob, processors: Processors, choice: Choice, folder: Path) -> None:
+def _compile_into(job: CompileJob, processors: Processors, choice: NpuChoice, folder: Path) -> None:
     source = PrepareJob(
         job.model,
         job.recipe,

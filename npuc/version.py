@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from npuc.errors import ResourceError
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the manifest; raised with every change that an older npuc could not read."""
 
 TOOLS = (

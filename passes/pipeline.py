@@ -13,7 +13,7 @@ from passes.core.rewrite import COMPUTE_KEY, is_op
 from passes.core.run_passes import OnPass, Pass, run_passes
 from passes.float.convert_float16 import ConvertFloat16
 from passes.float.insert_fp8_qdq import ActivationScales, InsertFp8Qdq
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.float.widen_values import WidenValues
 from passes.float.widening import Widening
 from passes.normalize.canonicalize_axes import CanonicalizeAxes
@@ -34,6 +34,7 @@ from passes.normalize.prefix_constants import PrefixConstants
 from passes.normalize.split_gemm import SplitGemm
 from passes.normalize.square_by_product import SquareByProduct
 from passes.normalize.tag_modality import TagModality
+from program.number_format import Format
 from program.program import Component, Program
 from program.remark import Remark
 

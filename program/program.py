@@ -35,6 +35,13 @@ class Modality(enum.StrEnum):
     FUSION = "fusion"
 
 
+CACHE_PREFIX = "past_"
+"""Inputs of a decoder that hold keys and values of earlier tokens: `past_key_<l>`, `past_value_<l>`."""
+
+NEW_PREFIX = "new_"
+"""Outputs of a decoder that go there: `new_key_<l>`, `new_value_<l>`."""
+
+
 class Role(enum.StrEnum):
     """What a component does in the program."""
 

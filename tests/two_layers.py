@@ -4,8 +4,9 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.float.calibration.calibrate import calibrate, calibration_method
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.pipeline import quantize
+from program.number_format import Format
 from program.program import Component, Modality, Program, Request, Role
 
 GRAPH = """<ir_version: 10, opset_import: ["" : 23]>

@@ -18,7 +18,7 @@ import onnx_ir as ir
 from benchmarks.conformance.cases import Array, Case
 from exporter.sources import open_source
 from npuc.artifact.weights_file import WEIGHTS_NAME, write_weights
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.integer.quantised_graph import is_quantised
 from passes.pipeline import (
     NORMALISATION,
@@ -28,6 +28,7 @@ from passes.pipeline import (
     quantize,
 )
 from program.errors import DiagnosticError
+from program.number_format import Format
 from program.program import Component
 from targets.contract.registry import find_target
 from targets.devices.device import Device

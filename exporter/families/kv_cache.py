@@ -6,14 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from program.program import Array, TensorSpec
+from program.program import CACHE_PREFIX, NEW_PREFIX, Array, TensorSpec
 
 MASKED = -1e4
 """Added to the scores a token must not see; finite in float16, and exp(-1e4) is 0 in every float type."""
-
-
-CACHE_PREFIX = "past_"
-"""How the names of a component's inputs start that are the cache."""
 
 
 class KvCache:
@@ -35,7 +31,7 @@ class KvCache:
     def append(self, outputs: Mapping[str, Array], rows: int) -> None:
         """Stores the first `rows` rows of the outputs `new_key_<l>` and `new_value_<l>`."""
         for name, array in self.arrays.items():
-            new = outputs[name.replace(CACHE_PREFIX, "new_", 1)]
+            new = outputs[name.replace(CACHE_PREFIX, NEW_PREFIX, 1)]
             array[:, :, self.length : self.length + rows] = new[:, :, :rows].astype(array.dtype)
         self.length += rows
 

@@ -58,6 +58,31 @@ class FileRecord(Record):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class BoundRecord(Record):
+    """The gate that a binary was held to.
+
+    Attributes:
+        max_relative_error: Upper limit; None where there is none.
+        min_sqnr: Lower limit, dB; None where there is none.
+        exact: Whether the binary also had to equal its processor's integer reference bit by bit.
+        own: Whether the ratio is what the reference itself keeps when its values move in the last place.
+    """
+
+    max_relative_error: float | None = None
+    min_sqnr: float | None = None
+    exact: bool = False
+    own: bool = False
+
+    def __str__(self) -> str:
+        limit = "reported"
+        if self.min_sqnr is not None:
+            limit = f"SQNR >= {self.min_sqnr:g} dB"
+        elif self.max_relative_error:
+            limit = f"relative error <= {self.max_relative_error:g}"
+        exact = "equal to its integer reference, " if self.exact else ""
+        return f"{exact}{limit}{', as its reference by itself' if self.own else ''}"
+
+
 class Agreement(Record):
     """How far a binary is from the reference, over all samples and outputs.
 
@@ -66,7 +91,7 @@ class Agreement(Record):
         samples: Inputs compared.
         max_relative_error: max |binary - reference| / max |reference|.
         sqnr: 10 log10(sum reference² / sum (binary - reference)²), dB; None where the difference is zero.
-        bound: The gate applied, in words.
+        bound: The gate applied.
         passed: Whether it held.
     """
 
@@ -74,7 +99,7 @@ class Agreement(Record):
     samples: int
     max_relative_error: float
     sqnr: float | None
-    bound: str
+    bound: BoundRecord
     passed: bool
 
 

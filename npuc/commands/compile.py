@@ -9,11 +9,11 @@ import click
 
 from npuc.commands.options import input_shape_option, memory_limit_option
 from npuc.settings.input_shapes import parse_input_shapes
-from npuc.settings.recipe import TIERS
 from npuc.settings.training_settings import parse_assignments
 from npuc.terminal.console import open_console
 from npuc.terminal.progress import ConsoleReporter, ProgressReporter, SilentReporter
 from targets.contract.registry import target_names
+from targets.devices.device import TIERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,12 +124,12 @@ def compile_command(
 
 
 def _print_result(console: Console, artifact: Artifact, output: Path) -> None:
-    from npuc.compare.binary.agreement import FP8_FORMATS
     from npuc.terminal.tables import format_error_table, npu_table, print_agreement, subnetwork_table
+    from program.number_format import FP8_FORMATS
 
     manifest = artifact.manifest
     formats = {layer.format for component in manifest.components for layer in component.layers}
-    if manifest.format_errors and formats & FP8_FORMATS:
+    if manifest.format_errors and formats & set(FP8_FORMATS):
         console.print(format_error_table(manifest))
     if any(component.npu for component in manifest.components):
         console.print(npu_table(manifest))

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from npuc.errors import RecipeError
-from npuc.settings.recipe import TIERS, recipe_schema
+from npuc.settings.recipe import recipe_schema
 from npuc.settings.recipe_file import load_recipe, tier_recipe
+from targets.devices.device import TIERS
 
 
 @click.group("recipe")

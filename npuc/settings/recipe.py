@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from npuc.compare.bounds import AGREEMENT_BOUNDS, FP8_SIGNAL_TO_NOISE, NPU_SIGNAL_TO_NOISE
 
-TIERS = ("high", "mid", "low")
-
-FormatName = Literal["base", "float32", "float16", "e4m3", "e5m2"]
+LayerFormatName = Literal["base", "float32", "float16", "e4m3", "e5m2"]
+"""`program.number_format.Format`, or `base`: the format of everything that is not FP8."""
 
 
 class _Section(BaseModel):
@@ -42,7 +41,7 @@ class PrecisionOverride(_Section):
     pattern: str = Field(
         description="Shell-style pattern matched against node and weight names.", min_length=1
     )
-    format: FormatName = Field(description="Format for the matched nodes.")
+    format: LayerFormatName = Field(description="Format for the matched nodes.")
 
 
 class Precision(_Section):
@@ -55,10 +54,10 @@ class Precision(_Section):
         "float16",
         description="Format of everything that is not FP8: norms, softmax, embedding, head, KV cache.",
     )
-    vision: FormatName = Field("e4m3", description="Weights and activations of vision layers.")
-    audio: FormatName = Field("e4m3", description="Weights and activations of audio layers.")
-    text: FormatName = Field("e5m2", description="Weights and activations of text layers.")
-    fusion: FormatName = Field(
+    vision: LayerFormatName = Field("e4m3", description="Weights and activations of vision layers.")
+    audio: LayerFormatName = Field("e4m3", description="Weights and activations of audio layers.")
+    text: LayerFormatName = Field("e5m2", description="Weights and activations of text layers.")
+    fusion: LayerFormatName = Field(
         "base", description="Cross-modal attention and projections between modalities."
     )
     overrides: tuple[PrecisionOverride, ...] = Field((), description="Exceptions; the first match wins.")
@@ -283,7 +282,12 @@ class Augment(_Section):
 
     image: float = Field(0.0, ge=0, le=1, description="Strength of random crops and colour jitter; 0: off.")
     audio: float = Field(0.0, ge=0, le=1, description="Strength of added noise; 0: off.")
-    text: float = Field(0.0, ge=0, le=1, description="Strength of WordNet synonyms; 0: off.")
+    text: float = Field(0.0, ge=0, le=1, description="Strength of changes of texts; 0: off.")
+    syntax: bool = Field(
+        False,
+        description="Whether texts change by rules, too: questions and commands, order of clauses, active and passive;"
+        " else by WordNet synonyms alone.",
+    )
     ramp: float = Field(
         0.0,
         ge=0,

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from npuc.errors import RecipeError
-from npuc.settings.recipe import TIERS, Recipe
+from npuc.settings.recipe import Recipe
+from targets.devices.device import TIERS
 
 _SIZE_LIMIT = 1 << 20
 

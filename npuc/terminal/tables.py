@@ -137,14 +137,14 @@ def agreement_table(agreements: Mapping[str, Agreement]) -> Table:
     table = _table(title, "component", "samples", "relative error", "SQNR", "bound", "")
     for name, agreement in agreements.items():
         if not agreement.executed:
-            table.add_row(name, "0", "", "", agreement.bound, Text("not executed", "yellow"))
+            table.add_row(name, "0", "", "", str(agreement.bound), Text("not executed", "yellow"))
             continue
         table.add_row(
             name,
             str(agreement.samples),
             f"{agreement.max_relative_error:.2e}",
             "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB",
-            agreement.bound,
+            str(agreement.bound),
             Text("ok", "green") if agreement.passed else Text("FAILED", "red"),
         )
     return table

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from passes.float.layer_error import FP8_FORMATS, LayerError
-from passes.float.precision import Choice, Format
+from passes.float.layer_error import LayerError
+from passes.float.precision import LayerFormat
+from program.number_format import FP8_FORMATS, Format
 from program.remark import Remark
 
 
-def choose_formats(errors: Iterable[LayerError], budget: float, base: Format) -> dict[str, Choice]:
+def choose_formats(errors: Iterable[LayerError], budget: float, base: Format) -> dict[str, LayerFormat]:
     """Picks, per weight, the FP8 format with the least output error, or the base format beyond the budget.
 
     A weight that several layers or components use (prefill and decode) counts with its largest error, so that it
@@ -21,7 +22,7 @@ def choose_formats(errors: Iterable[LayerError], budget: float, base: Format) ->
         base: Format of layers beyond it.
 
     Returns:
-        Choice by weight name; use it as `PrecisionPolicy.measured`.
+        LayerFormat by weight name; use it as `PrecisionPolicy.measured`.
     """
     worst: dict[str, dict[Format, float]] = {}
     for error in errors:
@@ -31,7 +32,7 @@ def choose_formats(errors: Iterable[LayerError], budget: float, base: Format) ->
     return {weight: _choose(relative, budget, base) for weight, relative in sorted(worst.items())}
 
 
-def auto_remarks(errors: Iterable[LayerError], choices: dict[str, Choice]) -> list[Remark]:
+def auto_remarks(errors: Iterable[LayerError], choices: dict[str, LayerFormat]) -> list[Remark]:
     """Explains the choices, with the error of both formats."""
     return [
         Remark(
@@ -46,10 +47,10 @@ def auto_remarks(errors: Iterable[LayerError], choices: dict[str, Choice]) -> li
     ]
 
 
-def _choose(relative: dict[Format, float], budget: float, base: Format) -> Choice:
+def _choose(relative: dict[Format, float], budget: float, base: Format) -> LayerFormat:
     best = min(FP8_FORMATS, key=lambda fmt: relative[fmt])
     other = Format.E5M2 if best is Format.E4M3 else Format.E4M3
     measured = f"measured {relative[best]:.4f} in {best.value}, {relative[other]:.4f} in {other.value}"
     if relative[best] > budget:
-        return Choice(base, f"{measured}; the budget is {budget:g}")
-    return Choice(best, measured)
+        return LayerFormat(base, f"{measured}; the budget is {budget:g}")
+    return LayerFormat(best, measured)

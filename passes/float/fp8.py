@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from passes.float.precision import Format
+from program.number_format import Format
 from program.program import Array
 
 Codes = npt.NDArray[np.uint8]

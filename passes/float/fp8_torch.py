@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 import torch
 
-from passes.float.precision import Format
+from program.number_format import Format
 from program.program import Array
 
 _TORCH = {Format.E4M3: torch.float8_e4m3fn, Format.E5M2: torch.float8_e5m2}

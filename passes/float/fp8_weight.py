@@ -12,8 +12,8 @@ import onnx_ir as ir
 from passes.core.errors import PassError
 from passes.core.lazy_tensor import TRANSPOSE_BLOCK_BYTES, transpose_source
 from passes.float.fp8 import scales_for
-from passes.float.precision import Format
 from program.lazy_tensor import BlockwiseTensor, read_rows, row_blocks, static_shape
+from program.number_format import Format
 from program.program import Array
 
 

@@ -11,7 +11,8 @@ from passes.core.errors import PassError
 from passes.core.rewrite import Builder, Rewrite, integer, is_op, shared_initializer
 from passes.float.fp8 import storable_scales
 from passes.float.fp8_weight import quantised_weight
-from passes.float.precision import Choice, Format, PrecisionPolicy, weight_of
+from passes.float.precision import LayerFormat, PrecisionPolicy, weight_of
+from program.number_format import Format
 
 ActivationScales = Mapping[tuple[str, Format], float]
 """(tensor name, FP8 format) → scale."""
@@ -62,7 +63,7 @@ class InsertFp8Qdq(Rewrite):
             del graph.initializers[weight.name]
         return True
 
-    def _activation(self, build: Builder, node: ir.Node, x: ir.Value, choice: Choice) -> ir.Value:
+    def _activation(self, build: Builder, node: ir.Node, x: ir.Value, choice: LayerFormat) -> ir.Value:
         fmt, name = choice.format, x.name or ""
         found = self._scale(x, fmt)
         if found is None:

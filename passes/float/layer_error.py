@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,12 +17,12 @@ from passes.float.calibration.statistics import Statistics
 from passes.float.fp8 import decode, encode, round_trip, scales_for, storable_scales
 from passes.float.fp8_weight import channel_absmax
 from passes.float.insert_fp8_qdq import output_axis
-from passes.float.precision import Format, PrecisionPolicy, weight_of
+from passes.float.precision import PrecisionPolicy, weight_of
 from passes.float.value_ranges import RangeWatcher
+from program.agreement import decibels
+from program.number_format import FP8_FORMATS, Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Array, Feeds
-
-FP8_FORMATS = (Format.E4M3, Format.E5M2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +43,7 @@ class LayerError:
 
     def sqnr(self, fmt: Format) -> float:
         """Returns the signal-to-quantisation-noise ratio in dB, -20 · log10(relative error)."""
-        error = self.relative[fmt]
-        return math.inf if error == 0 else -20 * math.log10(error)
+        return decibels(1.0, self.relative[fmt] ** 2)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import fnmatch
 from collections.abc import Mapping
 
-import ml_dtypes
-import numpy as np
 import onnx_ir as ir
 
 from passes.core.errors import PassError
 from passes.core.rewrite import is_op, modality_of
+from program.number_format import Format
 from program.program import Modality
-
-
-class Format(enum.StrEnum):
-    """A number format of weights and activations."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    E4M3 = "e4m3"
-    E5M2 = "e5m2"
-
-    @property
-    def is_fp8(self) -> bool:
-        """Whether it is one of the two FP8 formats."""
-        return self in (Format.E4M3, Format.E5M2)
-
-    @property
-    def onnx(self) -> ir.DataType:
-        """The ONNX element type."""
-        return _ONNX[self]
-
-    @property
-    def numpy(self) -> np.dtype[np.generic]:
-        """The numpy (or ml_dtypes) element type."""
-        return np.dtype(self.onnx.numpy())
-
-    @property
-    def largest(self) -> float:
-        """Largest finite value: 448 for E4M3, 57344 for E5M2."""
-        return float(ml_dtypes.finfo(self.numpy).max)
-
-
-_ONNX = {
-    Format.FLOAT32: ir.DataType.FLOAT,
-    Format.FLOAT16: ir.DataType.FLOAT16,
-    Format.E4M3: ir.DataType.FLOAT8E4M3FN,
-    Format.E5M2: ir.DataType.FLOAT8E5M2,
-}
 
 DEFAULT_FORMATS: Mapping[Modality, Format] = {
     Modality.VISION: Format.E4M3,
@@ -77,7 +38,7 @@ class Override:
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class LayerFormat:
     """A layer's format and the reason for it."""
 
     format: Format
@@ -100,7 +61,7 @@ class PrecisionPolicy:
     by_modality: Mapping[Modality, Format] = dataclasses.field(default_factory=lambda: dict(DEFAULT_FORMATS))
     overrides: tuple[Override, ...] = ()
     keep: tuple[str, ...] = DEFAULT_KEEP
-    measured: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
+    measured: Mapping[str, LayerFormat] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.base.is_fp8:
@@ -110,36 +71,38 @@ class PrecisionPolicy:
                 remedy="use float16 or float32",
             )
 
-    def format_of(self, node: ir.Node) -> Choice:
+    def format_of(self, node: ir.Node) -> LayerFormat:
         """Chooses the format of one node.
 
         Nodes other than MatMul, Gemm and Conv with a constant weight always compute in the base format.
         """
         weight = weight_of(node)
         if weight is None:
-            return Choice(self.base, f"{node.op_type} without a constant weight computes in the base format")
+            return LayerFormat(
+                self.base, f"{node.op_type} without a constant weight computes in the base format"
+            )
         names = (node.name or "", weight.name or "")
         for override in self.overrides:
             if _matches(override.pattern, names):
                 return self._not_below_base(override.format, f"override {override.pattern}")
         for pattern in self.keep:
             if _matches(pattern, names):
-                return Choice(self.base, f"kept in the base format: {pattern}")
+                return LayerFormat(self.base, f"kept in the base format: {pattern}")
         if names[1] in self.measured:
             return self.measured[names[1]]
         return self._of_modality(modality_of(node))
 
-    def _of_modality(self, modality: str) -> Choice:
+    def _of_modality(self, modality: str) -> LayerFormat:
         if modality not in Modality.__members__.values():
-            return Choice(self.base, "no modality")
+            return LayerFormat(self.base, "no modality")
         chosen = self.by_modality.get(Modality(modality), self.base)
         return self._not_below_base(chosen, f"modality {modality}")
 
-    def _not_below_base(self, chosen: Format, reason: str) -> Choice:
+    def _not_below_base(self, chosen: Format, reason: str) -> LayerFormat:
         """In a float32 graph a float16 layer stays in float32; the reason says so."""
         if chosen is Format.FLOAT16 and self.base is Format.FLOAT32:
-            return Choice(self.base, f"{reason}: float16, computed in the base format")
-        return Choice(chosen, reason)
+            return LayerFormat(self.base, f"{reason}: float16, computed in the base format")
+        return LayerFormat(chosen, reason)
 
 
 def weight_of(node: ir.Node) -> ir.Value | None:

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
-from typing import Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
-import onnx_ir as ir
 
+from program.number_format import IntegerType
 from program.program import Array
 
 SMALLEST_SCALE = 2.0**-96
 """Scales below it (a range of denormal numbers) would make `1 / scale` overflow float32."""
-
-
-class IntegerType(enum.StrEnum):
-    """An integer type of codes."""
-
-    UINT8 = "uint8"
-    INT8 = "int8"
-    INT4 = "int4"
-    UINT16 = "uint16"
-    INT16 = "int16"
-    INT32 = "int32"
-
-    @property
-    def onnx(self) -> ir.DataType:
-        """The ONNX element type."""
-        return ir.DataType[self.name]
-
-    @property
-    def numpy(self) -> np.dtype[Any]:
-        """The numpy (or ml_dtypes) element type."""
-        return np.dtype(self.onnx.numpy())
-
-    @property
-    def lowest(self) -> int:
-        """Least code."""
-        return int(_info(self.numpy).min)
-
-    @property
-    def highest(self) -> int:
-        """Largest code."""
-        return int(_info(self.numpy).max)
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether negative codes exist; signed types are used symmetrically, with zero point 0."""
-        return self.lowest < 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +104,3 @@ def dequantise(codes: Array, scale: Array | float, zero_point: Array | int) -> n
     """Returns the float32 values of codes."""
     steps = codes.astype(np.float32) - np.asarray(zero_point, np.float32)
     return np.asarray(steps * np.asarray(scale, np.float32), np.float32)
-
-
-def _info(dtype: np.dtype[Any]) -> Any:
-    return ml_dtypes.iinfo(dtype)

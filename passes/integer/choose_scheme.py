@@ -13,6 +13,7 @@ import onnx_ir as ir
 from passes.integer.encoding_plan import LEAST_SQNR
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
+from program.agreement import decibels
 from program.onnx_executor import OnnxExecutor
 from program.program import Array, Component, Feeds
 from program.remark import Remark
@@ -168,15 +169,10 @@ def float16_bytes(component: Component) -> int:
 
 
 def signal_to_noise(reference: Sequence[Array], actual: Sequence[Array]) -> float:
-    """Returns 10 · log₁₀(Σ reference² / Σ (reference - actual)²) over all runs, in dB."""
-    signal = sum(float(np.square(array, dtype=np.float64).sum()) for array in reference)
-    noise = sum(
-        float(np.square(np.subtract(first, second, dtype=np.float64)).sum())
-        for first, second in zip(reference, actual, strict=True)
-    )
-    if noise == 0.0:
-        return math.inf
-    return 10.0 * math.log10(signal / noise) if signal > 0 else -math.inf
+    """Returns the ratio of Σ reference² to Σ (reference - actual)² over all runs, in dB."""
+    pairs = zip(reference, actual, strict=True)
+    noise = sum(float(np.square(np.subtract(a, b, dtype=np.float64)).sum()) for a, b in pairs)
+    return decibels(sum(float(np.square(a, dtype=np.float64).sum()) for a in reference), noise)
 
 
 def _decide(

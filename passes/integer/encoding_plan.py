@@ -8,13 +8,14 @@ import onnx_ir as ir
 
 from passes.core.errors import PassError
 from passes.core.rewrite import is_op
-from passes.integer.affine import Encoding, IntegerType, Range, affine_encoding
+from passes.integer.affine import Encoding, Range, affine_encoding
 from passes.integer.integer_constant import tensor_range
 from passes.integer.layout import LayoutGroups
 from passes.integer.ranges.mask_range import softmax_floors
 from passes.integer.ranges.observe_ranges import Observed, is_float
 from passes.integer.ranges.range_methods import HEADROOM
 from passes.integer.scheme import Scheme
+from program.number_format import IntegerType
 
 FIXED_RANGES: Mapping[str, Range] = {
     "Softmax": Range(0.0, 1.0),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from passes.core.rewrite import modality_of
-from passes.integer.affine import IntegerType
 from passes.integer.encoding_plan import EncodingPlan
 from passes.integer.layout import data_inputs
 from passes.integer.qdq_builder import QdqBuilder
 from passes.integer.quantised_operands import QuantisedOperands
 from passes.integer.ranges.observe_ranges import is_float
 from passes.integer.split_factor import SplitFactor
+from program.number_format import IntegerType
 from program.remark import Remark
 
 

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from passes.core.errors import PassError
-from passes.integer.affine import Encoding, IntegerType, Range, quantise
+from passes.integer.affine import Encoding, Range, quantise
 from program.lazy_tensor import BlockwiseTensor, map_rows, row_blocks
+from program.number_format import IntegerType
 from program.program import Array
 
 

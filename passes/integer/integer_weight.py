@@ -11,9 +11,10 @@ import onnx_ir as ir
 from passes.core.errors import PassError
 from passes.core.lazy_tensor import TRANSPOSE_BLOCK_BYTES, transpose_source
 from passes.float.fp8_weight import channel_absmax
-from passes.integer.affine import IntegerType, quantise, storable_scale
+from passes.integer.affine import quantise, storable_scale
 from passes.integer.int4_tensor import Int4Tensor
 from program.lazy_tensor import BlockwiseTensor, read_rows, row_blocks, static_shape
+from program.number_format import IntegerType
 from program.program import Array
 
 CLIPPING = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)

@@ -8,13 +8,14 @@ import onnx_ir as ir
 
 from passes.core.rewrite import is_op, modality_of, shared_initializer
 from passes.float.insert_fp8_qdq import output_axis
-from passes.integer.affine import Encoding, IntegerType, affine_encoding
+from passes.integer.affine import Encoding, affine_encoding
 from passes.integer.encoding_plan import EncodingPlan
 from passes.integer.integer_constant import encoded_bias, encoded_constant
 from passes.integer.integer_weight import integer_weight
 from passes.integer.qdq_builder import QdqBuilder
 from passes.integer.scheme import Scheme
 from program.lazy_tensor import static_shape
+from program.number_format import IntegerType
 from program.remark import Remark
 
 _WEIGHT_OPS = ("MatMul", "Gemm", "Conv", "ConvTranspose")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from passes.core.infer_shapes import InferShapes
 from passes.core.run_passes import Pass, run_passes
-from passes.integer.affine import IntegerType
 from passes.integer.encoding_plan import LEAST_SQNR, EncodingPlan
 from passes.integer.insert_integer_qdq import InsertIntegerQdq
 from passes.integer.quantised_operands import QuantisedOperands
@@ -14,6 +13,7 @@ from passes.integer.ranges.observe_ranges import observe_ranges
 from passes.integer.ranges.range_methods import range_method
 from passes.integer.scheme import Scheme
 from passes.structure.pipeline import structural_passes
+from program.number_format import IntegerType
 from program.program import Component, Feeds
 from program.remark import Remark
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from passes.integer.affine import IntegerType
+from program.number_format import IntegerType
 
 
 class Scheme(enum.StrEnum):

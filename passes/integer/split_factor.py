@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from passes.integer.affine import Encoding, IntegerType, Range, affine_encoding
+from passes.integer.affine import Encoding, Range, affine_encoding
 from passes.integer.qdq_builder import QdqBuilder
+from program.number_format import IntegerType
 
 _REMAINDER = 0.75
 """Steps of 8 bits on either side of 0 that the remainder may have: half a step, and room for other roundings."""

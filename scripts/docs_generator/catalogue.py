@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from docs_generator.markdown import page, table
 from npuc.settings.recipe_file import tier_recipe
+from program.number_format import FORMAT_NAMES, FormatName
 from targets.devices.catalogue import devices
-from targets.devices.device import FORMAT_NAMES, Device, FormatName, FormatPolicy, ProcessorFormats
+from targets.devices.device import Device, FormatPolicy, ProcessorFormats
 from targets.devices.device_table import DeviceRow, device_rows, figures
 
 _TARGETS = {

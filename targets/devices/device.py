@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from program.number_format import FORMAT_NAMES, FormatName
 from targets.devices.figure import (
     Bytes,
     Cores,
@@ -24,21 +25,9 @@ Target = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64
 """Name of a back end, built in or from another package; see `targets.contract.registry`."""
 
 Kind = Literal["phone", "glasses", "car", "medical", "iot", "tablet"]
-FormatName = Literal["float32", "float16", "bfloat16", "e4m3", "e5m2", "int8", "int16", "int4"]
 Support = Literal["native", "storage", "requantised", "refused"]
 
 TIERS: tuple[Tier, ...] = ("high", "mid", "low")
-FORMAT_NAMES: tuple[FormatName, ...] = (
-    "float32",
-    "float16",
-    "bfloat16",
-    "e4m3",
-    "e5m2",
-    "int8",
-    "int16",
-    "int4",
-)
-
 GIBIBYTE = 1 << 30
 
 UNEMULATED_FEATURES = (

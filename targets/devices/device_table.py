@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from targets.devices.device import FORMAT_NAMES, GIBIBYTE, TIERS, Device, FormatName
+from program.number_format import FORMAT_NAMES, FormatName
+from targets.devices.device import GIBIBYTE, TIERS, Device
 from targets.devices.figure import Sourced
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from program.number_format import FormatName, format_of
 from program.program import Component, Executor
 from targets.contract.accelerator import Accelerator
 from targets.contract.emulator import Emulator
 from targets.contract.names import CPU, REFUSED
 from targets.contract.target import Lowered, Progress
-from targets.devices.device import Device, FormatName
+from targets.devices.device import Device
 from targets.errors import TargetError
 from targets.placing import estimate as estimation
 from targets.placing.coverage import Coverage, NodeCoverage, operator_name, require_static
@@ -21,17 +22,6 @@ from targets.tvm.executor import AARCH64_EMULATOR, EMULATOR_COMMAND, EmulatedExe
 from targets.tvm.process.compiled_component import CompiledComponent
 from targets.tvm.process.remote_compiler import compile_in_worker
 from targets.tvm.supported_operators import is_supported
-
-_FORMATS: dict[ir.DataType, FormatName] = {
-    ir.DataType.FLOAT: "float32",
-    ir.DataType.FLOAT16: "float16",
-    ir.DataType.BFLOAT16: "bfloat16",
-    ir.DataType.FLOAT8E4M3FN: "e4m3",
-    ir.DataType.FLOAT8E5M2: "e5m2",
-    ir.DataType.INT8: "int8",
-    ir.DataType.INT16: "int16",
-    ir.DataType.INT4: "int4",
-}
 
 
 class CpuTarget:
@@ -164,7 +154,8 @@ def used_formats(component: Component) -> tuple[FormatName, ...]:
     """Returns the number formats of a graph's values, sorted."""
     values = [*component.model.graph.inputs, *component.model.graph.initializers.values()]
     values += [output for node in component.model.graph for output in node.outputs]
-    return tuple(sorted({_FORMATS[value.dtype] for value in values if value.dtype in _FORMATS}))
+    found = {format_of(value.dtype) for value in values if value.dtype is not None}
+    return tuple(sorted(name for name in found if name is not None))
 
 
 def _decide(node: ir.Node, device: Device) -> NodeCoverage:
@@ -173,10 +164,11 @@ def _decide(node: ir.Node, device: Device) -> NodeCoverage:
         remedy = "decompose the operator into standard ones before lowering"
         return NodeCoverage(name, operator, REFUSED, "there is no CPU kernel for it", remedy)
     for value in (*node.inputs, *node.outputs):
-        if value is None or value.dtype not in _FORMATS:
+        used = None if value is None or value.dtype is None else format_of(value.dtype)
+        if used is None:
             continue
-        policy = device.formats.cpu.policy(_FORMATS[value.dtype])
+        policy = device.formats.cpu.policy(used)
         if policy.support == "refused":
-            reason = f"{_FORMATS[value.dtype]} is refused by {device.id}: {policy.reason}"
+            reason = f"{used} is refused by {device.id}: {policy.reason}"
             return NodeCoverage(name, operator, REFUSED, reason, "choose another format in the recipe")
     return NodeCoverage(name, operator, CPU, "compiled to CPU code")

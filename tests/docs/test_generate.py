@@ -7,8 +7,8 @@ import pytest
 from npuc.cli import cli
 from npuc.settings.recipe import Recipe
 from passes.pipeline import NORMALISATION, PASSES
+from program.number_format import FORMAT_NAMES
 from targets.devices.catalogue import devices
-from targets.devices.device import FORMAT_NAMES
 from targets.devices.figure import Section
 from tests.docs.conftest import ROOT, page_id, written_pages
 

@@ -79,7 +79,7 @@ def test_the_source_keeps_its_integers_and_the_binary_their_bits(artifact):
     (component,) = Artifact(artifact).manifest.components
     (segment,) = component.segments
     assert (segment.processor, segment.triple, segment.weights) == ("hvx", "hexagon-v73", None)
-    assert segment.agreement.bound.startswith("equal to its integer reference, SQNR >= ")
+    assert str(segment.agreement.bound).startswith("equal to its integer reference, SQNR >= ")
     assert segment.agreement.passed and segment.agreement.executed
     assert (component.npu.scheme, component.npu.sqnr) == ("a8w8", None)
     assert {layer.format for layer in component.layers} == {"int8"}

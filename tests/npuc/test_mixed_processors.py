@@ -80,8 +80,8 @@ def test_each_segment_is_held_to_the_bound_of_its_processor(artifact):
     segments = {segment.processor: segment for segment in component.segments}
     assert [segment.processor for segment in component.segments] == ["htp", "hvx", "htp", "cpu"]
     assert component.npu.processor == "htp, hvx"
-    assert segments["hvx"].agreement.bound.startswith("equal to its integer reference, SQNR >= ")
-    assert segments["htp"].agreement.bound == "SQNR >= 30 dB"
+    assert str(segments["hvx"].agreement.bound).startswith("equal to its integer reference, SQNR >= ")
+    assert str(segments["htp"].agreement.bound) == "SQNR >= 30 dB"
     assert all(segment.agreement.passed and segment.agreement.executed for segment in component.segments)
 
 

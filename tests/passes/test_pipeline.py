@@ -4,8 +4,9 @@ import pytest
 
 from passes.core.errors import PassError
 from passes.float.calibration.calibrate import calibrate, calibration_method
-from passes.float.precision import Format, Override, PrecisionPolicy, weight_of
+from passes.float.precision import Override, PrecisionPolicy, weight_of
 from passes.pipeline import NORMALISATION, PASSES, create_pass, directly_read_weights, normalize, quantize
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import MODALITY_KEY, Modality, Program
 

@@ -7,9 +7,9 @@ import onnx_ir as ir
 from passes.core.infer_shapes import InferShapes
 from passes.core.rewrite import Builder, Rewrite, is_op, shared_initializer
 from passes.core.run_passes import run_passes
-from passes.integer.affine import IntegerType
 from passes.integer.integer_weight import integer_weight
 from passes.normalize.eliminate_dead_nodes import EliminateDeadNodes
+from program.number_format import IntegerType
 from targets.contract.legalize import Legalized, LegalizeJob
 from targets.contract.npu_format import NpuFormat
 

@@ -8,21 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from npuc.artifact.manifest import Agreement
+from npuc.artifact.manifest import Agreement, BoundRecord
 from npuc.settings.recipe import Gates
 from program.agreement import Energy, energies, relative_error
+from program.number_format import FP8_FORMATS
 from program.program import Array, Executor, Feeds
 from program.quantities import NO_JOINTS, Joints
 from targets.contract.npu_format import Gate
 
-FP8_FORMATS = frozenset({"e4m3", "e5m2"})
-
-
 EDGE_SQNR = 10.0
 """Least ratio, dB, of an NPU's binary on samples at the edge: a wrong operator leaves less."""
-
-_EXACT = "equal to its integer reference, "
-_OWN = ", as its reference by itself"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,30 +49,13 @@ class Bound:
         return self.min_sqnr is None or sqnr is None or sqnr >= self.min_sqnr
 
     @classmethod
-    def parse(cls, text: str) -> Bound:
-        """Reads back what `str` wrote.
+    def of(cls, record: BoundRecord) -> Bound:
+        """Returns the bound that a manifest records."""
+        return cls(**record.model_dump())
 
-        Raises:
-            ValueError: The text is no bound.
-        """
-        if text.startswith(_EXACT):
-            return dataclasses.replace(cls.parse(text.removeprefix(_EXACT)), exact=True)
-        if text.endswith(_OWN):
-            return dataclasses.replace(cls.parse(text.removesuffix(_OWN)), own=True)
-        kind, _, rest = text.partition(" >= " if ">=" in text else " <= ")
-        if kind == "SQNR":
-            return cls(min_sqnr=float(rest.removesuffix(" dB")))
-        if kind == "relative error":
-            return cls(max_relative_error=float(rest))
-        raise ValueError(f"not a bound: {text!r}")
-
-    def __str__(self) -> str:
-        return f"{_EXACT if self.exact else ''}{self._limit()}{_OWN if self.own else ''}"
-
-    def _limit(self) -> str:
-        if self.min_sqnr is not None:
-            return f"SQNR >= {self.min_sqnr:g} dB"
-        return f"relative error <= {self.max_relative_error:g}" if self.max_relative_error else "reported"
+    def record(self) -> BoundRecord:
+        """Returns what a manifest records."""
+        return BoundRecord(**dataclasses.asdict(self))
 
 
 def bound_for(formats: Iterable[str], base: str, gates: Gates) -> Bound:
@@ -91,7 +69,7 @@ def bound_for(formats: Iterable[str], base: str, gates: Gates) -> Bound:
     formats = set(formats)
     if "int8" in formats:
         return Bound(min_sqnr=gates.min_sqnr_npu_8_bit)
-    if FP8_FORMATS & formats:
+    if formats & set(FP8_FORMATS):
         return Bound(min_sqnr=gates.min_sqnr_fp8)
     if base == "float16":
         return Bound(max_relative_error=gates.max_relative_error_float16)
@@ -166,7 +144,7 @@ def compare(reference: Reference, candidate: Executor, feeds: Sequence[Feeds], b
         samples=len(feeds),
         max_relative_error=largest,
         sqnr=None if sqnr == math.inf else sqnr,
-        bound=str(bound),
+        bound=bound.record(),
         passed=equal and bound.holds(largest, sqnr),
     )
 

@@ -10,17 +10,15 @@ from npuc.artifact.artifact import Artifact
 from npuc.artifact.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.artifact.paths import MODEL_FOLDER
 from npuc.artifact.samples import load_samples
-from npuc.compare.binary.agreement import Bound, compare_apart, worst
-from npuc.compare.binary.references import explain_disagreement, reference_of
+from npuc.compare.binary.agreement import Bound, worst
+from npuc.compare.binary.judge import Trial, first_cause, judge
 from npuc.compare.source.sample_files import load_labelled
-from npuc.compare.source.samples import count_ordinary
+from npuc.compare.source.samples import Sample, count_ordinary
 from npuc.errors import ArtifactError
 from npuc.stages.place.plan import cast_feeds, segment_feeds
 from program.onnx_executor import OnnxExecutor
 from program.program import Executor, Feeds
 from targets.contract.joint import each_chip
-from targets.contract.names import CPU
-from targets.contract.registry import find_emulator
 from targets.contract.shared_weights import GRAPHS
 
 _TIMED_CALLS = 5
@@ -38,8 +36,7 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
         Segment name → agreement, measured now, against the bound stated in the manifest.
     """
     samples = load_labelled(artifact.folder / MODEL_FOLDER)
-    feeds: dict[str, list[Feeds]] = {}
-    ordinary: dict[str, int] = {}
+    trials: dict[str, Trial] = {}
     for component in artifact.manifest.components:
         rows = samples.get(component.name, [])
         if not rows and any(segment.agreement.samples for segment in component.segments):
@@ -48,27 +45,33 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
                 where=f"{artifact.folder}: component {component.name}",
                 remedy="compile the model again",
             )
-        feeds |= _segment_feeds(artifact, component, [row.feeds for row in rows])
-        ordinary |= {segment.name: count_ordinary(rows) for segment in component.segments}
+        trials |= _trials(artifact, component, rows)
     agreements: dict[str, Agreement] = {}
     for segments in _by_binary(artifact):
-        for segment, by_chip in _verify_binary(artifact, segments, feeds, ordinary):
+        for segment, by_chip in _verify_binary(artifact, segments, trials):
             agreements[segment.name] = worst(by_chip.values())
             for chip, agreement in by_chip.items():
                 if not agreement.passed and explain is not None:
-                    explain(_explanation(artifact, segment, chip, agreement, feeds[segment.name]))
+                    explain(_explanation(segment, chip, trials[segment.name]))
     names = [segment.name for component in artifact.manifest.components for segment in component.segments]
     return {name: agreements[name] for name in names}
 
 
-def _segment_feeds(
-    artifact: Artifact, component: ComponentRecord, samples: list[Feeds]
-) -> dict[str, list[Feeds]]:
-    """Returns what each segment is fed when the component is fed the samples."""
-    inputs = [cast_feeds(feed, [record.spec() for record in component.inputs]) for feed in samples]
-    references = [OnnxExecutor(artifact.folder / segment.reference) for segment in component.segments]
-    given = segment_feeds(inputs, references)
-    return {segment.name: row for segment, row in zip(component.segments, given, strict=True)}
+def _trials(artifact: Artifact, component: ComponentRecord, samples: list[Sample]) -> dict[str, Trial]:
+    """Returns what each segment is held to when the component is fed the samples."""
+    specs = [record.spec() for record in component.inputs]
+    inputs = [cast_feeds(sample.feeds, specs) for sample in samples]
+    graphs = [artifact.folder / segment.reference for segment in component.segments]
+    references = [OnnxExecutor(graph) for graph in graphs]
+    target, ordinary = artifact.manifest.device.target, count_ordinary(samples)
+    return {
+        segment.name: Trial(
+            target, segment.processor, graph, run, Bound.of(segment.agreement.bound), feeds, ordinary
+        )
+        for segment, graph, run, feeds in zip(
+            component.segments, graphs, references, segment_feeds(inputs, references), strict=True
+        )
+    }
 
 
 def _by_binary(artifact: Artifact) -> list[list[SegmentRecord]]:
@@ -82,10 +85,7 @@ def _by_binary(artifact: Artifact) -> list[list[SegmentRecord]]:
 
 
 def _verify_binary(
-    artifact: Artifact,
-    segments: list[SegmentRecord],
-    feeds: Mapping[str, list[Feeds]],
-    ordinary: Mapping[str, int],
+    artifact: Artifact, segments: list[SegmentRecord], trials: Mapping[str, Trial]
 ) -> Iterator[tuple[SegmentRecord, dict[str, Agreement]]]:
     """Yields each segment with its agreement by chip; the name is empty where the binary is for one chip."""
     with contextlib.ExitStack() as stack:
@@ -98,36 +98,16 @@ def _verify_binary(
             for chip, binding in each_chip(segment.binding).items()
         }
         for segment in segments:
-            chips = [chip for name, chip in opened if name == segment.name]
             by_chip = {
-                chip: _verify_segment(
-                    artifact,
-                    segment,
-                    opened[segment.name, chip],
-                    feeds[segment.name],
-                    ordinary[segment.name],
-                )
-                for chip in chips
+                chip: judge(trials[segment.name], executor)
+                for (name, chip), executor in opened.items()
+                if name == segment.name
             }
             yield segment, by_chip or {"": segment.agreement}
 
 
-def _verify_segment(
-    artifact: Artifact, segment: SegmentRecord, candidate: Executor, feeds: list[Feeds], ordinary: int
-) -> Agreement:
-    bound, graph = Bound.parse(segment.agreement.bound), artifact.folder / segment.reference
-    target, run = artifact.manifest.device.target, OnnxExecutor(graph)
-    reference = reference_of(target, segment.processor, graph, bound, run)
-    together = len(feeds) if segment.processor == CPU else ordinary
-    return compare_apart(reference, candidate, feeds, together, bound)
-
-
-def _explanation(
-    artifact: Artifact, segment: SegmentRecord, chip: str, agreement: Agreement, feeds: list[Feeds]
-) -> str:
-    bound, path = Bound.parse(agreement.bound), artifact.folder / segment.reference
-    emulator = find_emulator(artifact.manifest.device.target, segment.processor)
-    why = explain_disagreement(emulator, each_chip(segment.binding)[chip], path, feeds, bound)
+def _explanation(segment: SegmentRecord, chip: str, trial: Trial) -> str:
+    why = first_cause(trial, each_chip(segment.binding)[chip])
     place = f"{segment.name} on {chip}" if chip else segment.name
     return f"{place}: {why or 'the binary does not compute what its reference computes'}"
 

@@ -6,9 +6,9 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from npuc.compare.binary.agreement import FP8_FORMATS
 from npuc.compare.source.output_tally import OutputTally
 from npuc.settings.recipe import Gates
+from program.number_format import FP8_FORMATS
 from targets.contract.npu_format import Gate
 
 LEAST_DECISIONS = 10
@@ -61,7 +61,7 @@ def precision_bound(formats: Iterable[str], base: str, gates: Gates) -> Precisio
         base: Format of everything else.
         gates: Limits of the recipe.
     """
-    if FP8_FORMATS & set(formats):
+    if set(formats) & set(FP8_FORMATS):
         return PrecisionBound(gates.min_source_sqnr_8_bit, gates.min_source_decisions, by_decisions=True)
     wide = gates.min_source_sqnr_float32 if base == "float32" else gates.min_source_sqnr_float16
     return PrecisionBound(wide, gates.min_source_decisions)

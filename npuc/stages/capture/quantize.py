@@ -17,11 +17,12 @@ from passes.float.auto_precision import auto_remarks, choose_formats
 from passes.float.calibration.calibrate import calibration_method, choose_scales
 from passes.float.insert_fp8_qdq import quantised_inputs
 from passes.float.layer_error import LayerError, measure_layers, modality_errors, observe_layers
-from passes.float.precision import Format, Override, PrecisionPolicy, weight_of
+from passes.float.precision import Override, PrecisionPolicy, weight_of
 from passes.float.value_ranges import RangeWatcher, add_edges
 from passes.float.widening import watcher_of, widenings
 from passes.integer.quantised_graph import has_integer_weight, is_quantised
 from passes.pipeline import quantize
+from program.number_format import Format
 from program.program import Component, Feeds, Modality, Program
 from program.remark import Remark
 

@@ -8,8 +8,16 @@ from passes.learning.training.data.augmenter import Augmenter
 from passes.learning.training.data.color_jitter import ColorJitter
 from passes.learning.training.data.random_crop import RandomCrop
 from passes.learning.training.data.replace_synonyms import ReplaceSynonyms
+from passes.learning.training.data.rewrite_syntax import RewriteSyntax
 from passes.learning.training.data.strength_schedule import StrengthSchedule
 from passes.learning.training.data.wordnet import WordNet
+
+
+def _text(settings: Augment) -> tuple[ReplaceSynonyms | RewriteSyntax, ...]:
+    if not settings.text:
+        return ()
+    synonyms = ReplaceSynonyms(WordNet().synonyms)
+    return (synonyms, RewriteSyntax()) if settings.syntax else (synonyms,)
 
 
 def make_augmenter(settings: Augment | None, batches: int = 0) -> Augmenter | None:
@@ -29,7 +37,7 @@ def make_augmenter(settings: Augment | None, batches: int = 0) -> Augmenter | No
     return Augmenter(
         image=(RandomCrop(), ColorJitter()) if settings.image else (),
         audio=(AddNoise(),) if settings.audio else (),
-        text=(ReplaceSynonyms(WordNet().synonyms),) if settings.text else (),
+        text=_text(settings),
         schedules={
             name: StrengthSchedule(0.0 if last else strength, strength, 0, last)
             for name, strength in strengths.items()

@@ -14,7 +14,7 @@ from npuc.artifact.weights_file import large_initializers
 from npuc.stages.capture.float_program import FloatProgram, load_float_program
 from npuc.stages.capture.prepared import Prepared
 from npuc.stages.place.plan import cast_feeds
-from npuc.stages.place.scheme import Choice
+from npuc.stages.place.scheme import NpuChoice
 from passes.core.errors import FormatRangeError
 from passes.integer.quantised_graph import is_quantised, source_scheme
 from program.program import Component, Feeds
@@ -47,7 +47,7 @@ class Legal:
 
 
 def legalize_program(
-    prepared: Prepared, accelerators: Sequence[Accelerator], choice: Choice, artifact: Path
+    prepared: Prepared, accelerators: Sequence[Accelerator], choice: NpuChoice, artifact: Path
 ) -> dict[str, Legal]:
     """Rewrites every component for the preferred accelerator, or for the first behind it that takes any of it.
 

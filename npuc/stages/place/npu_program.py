@@ -23,7 +23,7 @@ from npuc.stages.capture.prepare_job import PrepareJob, prepare_key
 from npuc.stages.capture.prepared import Prepared
 from npuc.stages.capture.remarks import write_remarks
 from npuc.stages.place.legalize import legalize_program
-from npuc.stages.place.scheme import Choice
+from npuc.stages.place.scheme import NpuChoice
 from npuc.terminal.progress import Advance
 from program.onnx_executor import OnnxExecutor
 from program.program import Component
@@ -47,7 +47,7 @@ class NpuProgramJob:
     prepared: Prepared
     device: Device
     accelerators: Sequence[Accelerator]
-    choice: Choice
+    choice: NpuChoice
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from targets.errors import TargetError, ToolError
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class NpuChoice:
     """The decision.
 
     Attributes:
@@ -43,9 +43,9 @@ def choose_accelerators(recipe: Recipe, accelerators: Sequence[Accelerator]) -> 
     return tuple(accelerators[next(matching, 0) :])
 
 
-def choose_scheme(
+def choose_format(
     recipe: Recipe, accelerator: Accelerator | None, device: Device, *, needs_tool: bool = True
-) -> Choice:
+) -> NpuChoice:
     """Decides before any work is done.
 
     Args:
@@ -60,11 +60,11 @@ def choose_scheme(
     """
     asked = recipe.precision.npu
     if asked == "cpu":
-        return Choice(None, "the recipe leaves the NPU out")
+        return NpuChoice(None, "the recipe leaves the NPU out")
     if accelerator is None:
         if asked == "auto":
             note = "the NPU is not used, everything runs on the CPU: npuc has no back end for the NPU of this device"
-            return Choice(None, "npuc has no back end for the NPU of this device", (note,))
+            return NpuChoice(None, "npuc has no back end for the NPU of this device", (note,))
         raise TargetError(
             "npuc has no back end for the NPU of this device",
             where=device.id,
@@ -83,22 +83,22 @@ def choose_scheme(
         )
     if needs_tool:
         accelerator.require()
-    return Choice(found, "the recipe asks for it")
+    return NpuChoice(found, "the recipe asks for it")
 
 
-def _automatic(accelerator: Accelerator, device: Device, needs_tool: bool) -> Choice:
+def _automatic(accelerator: Accelerator, device: Device, needs_tool: bool) -> NpuChoice:
     try:
         if needs_tool:
             accelerator.require()
     except ToolError as error:
         note = f"the NPU is not used, everything runs on the CPU: {error.what}. To use it: {error.remedy}"
-        return Choice(None, error.what, (note,))
+        return NpuChoice(None, error.what, (note,))
     preferred = accelerator.formats[0]
     if preferred == FLOAT16:
-        return Choice(preferred, f"auto: {device.soc.name} computes float16", automatic=True)
+        return NpuChoice(preferred, f"auto: {device.soc.name} computes float16", automatic=True)
     lacks_half = f"{device.soc.name} does not compute float16"
     reason = f"auto: {lacks_half if preferred.name in STANDARD else f'{accelerator.name} prefers {preferred.name}'}"
-    return Choice(preferred, reason, measured=True, automatic=True)
+    return NpuChoice(preferred, reason, measured=True, automatic=True)
 
 
 def _names(accelerator: Accelerator) -> tuple[str, ...]:

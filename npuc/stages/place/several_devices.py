@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from npuc.errors import UsageError
 from npuc.settings.recipe import Recipe
-from npuc.stages.place.scheme import Choice, choose_accelerators
+from npuc.stages.place.scheme import NpuChoice, choose_accelerators
 from targets.contract.accelerator import Accelerator
 from targets.contract.joint import Joinable
 from targets.contract.registry import device_accelerators
@@ -70,7 +70,7 @@ def choose_processors(recipe: Recipe, device: Device, *, needs_tools: bool = Tru
     return Processors((preferred, *usable), chips, notes)
 
 
-def wants_float(processors: Processors, choice: Choice) -> bool:
+def wants_float(processors: Processors, choice: NpuChoice) -> bool:
     """Whether graphs may be made of the float program for some processor."""
     formats = (entry for accelerator in processors.accelerators for entry in accelerator.formats)
     return choice.format is not None and any(entry.from_float for entry in formats)

@@ -22,7 +22,7 @@ from npuc.stages.capture.prepare_job import PrepareJob
 from npuc.stages.capture.prepared import Prepared
 from npuc.stages.place.npu_program import NpuProgram, NpuProgramJob, npu_program
 from npuc.stages.place.plan import ComponentPlan, Plan, Segment
-from npuc.stages.place.scheme import Choice
+from npuc.stages.place.scheme import NpuChoice
 from npuc.terminal.coverage_table import coverage_json
 from passes.cut.layer_plan import rounding_steps
 from passes.cut.split_layers import split_layers
@@ -59,7 +59,7 @@ class SpecializeJob:
     prepared: Prepared
     device: Device
     accelerators: Sequence[Accelerator]
-    choice: Choice
+    choice: NpuChoice
     chips: tuple[str, ...] = ()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from npuc.artifact.manifest import Budget
 from npuc.stages.place.plan import Plan
-from program.program import Component, Role
+from program.program import CACHE_PREFIX, Component, Role
 from targets.contract.registry import find_target
 from targets.contract.target import Lowered
 from targets.devices.device import Device
@@ -65,7 +65,7 @@ def _at_most(
 
 def _cache_bytes(components: Mapping[str, Component]) -> int:
     specs = next((c.inputs for c in components.values() if c.role is Role.DECODE), ())
-    return sum(spec.nbytes for spec in specs if spec.name.startswith("past_"))
+    return sum(spec.nbytes for spec in specs if spec.name.startswith(CACHE_PREFIX))
 
 
 def _speed(components: Mapping[str, Component], device: Device) -> tuple[Budget, ...]:

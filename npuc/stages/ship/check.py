@@ -9,9 +9,8 @@ from pathlib import Path
 
 from npuc.artifact.manifest import Agreement
 from npuc.artifact.paths import MODEL_FOLDER
-from npuc.compare.binary.agreement import Reference, compare_apart, worst
-from npuc.compare.binary.references import explain_disagreement, reference_of
-from npuc.compare.binary.sensitivity import attainable_bound, moved_reference
+from npuc.compare.binary.agreement import worst
+from npuc.compare.binary.judge import Trial, first_cause, judge
 from npuc.compare.source.sample_files import load_labelled
 from npuc.compare.source.samples import count_ordinary
 from npuc.errors import AgreementError
@@ -20,7 +19,7 @@ from npuc.stages.lower.lower_shared import Outputs
 from npuc.stages.place.plan import Plan, Segment, cast_feeds, segment_feeds
 from npuc.terminal.progress import Advance
 from program.onnx_executor import OnnxExecutor
-from program.program import Executor, Feeds
+from program.program import Executor
 from targets.contract.joint import CHIP, each_chip
 from targets.contract.registry import find_emulator, find_target
 from targets.devices.device import Device
@@ -74,7 +73,9 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
         references = [OnnxExecutor(job.folder / segment.reference) for segment in plan.segments]
         given = segment_feeds(feeds, references)
         for segment, run, inputs in zip(plan.segments, references, given, strict=True):
-            by_chip = _check_segment(job, segment, run, inputs, ordinary)
+            graph = job.folder / segment.reference
+            trial = Trial(job.device.target, segment.processor, graph, run, segment.bound, inputs, ordinary)
+            by_chip = _check_segment(job, segment, trial)
             checked.segments[segment.name] = worst(by_chip.values())
             if len(by_chip) > 1:
                 checked.chips[segment.name] = by_chip
@@ -82,32 +83,16 @@ def check_binaries(job: CheckJob, advance: Advance) -> Checked:
     return checked
 
 
-def _check_segment(
-    job: CheckJob, segment: Segment, run: Executor, feeds: list[Feeds], ordinary: int
-) -> dict[str, Agreement]:
+def _check_segment(job: CheckJob, segment: Segment, trial: Trial) -> dict[str, Agreement]:
     """Returns the agreement for each chip; one of empty name where the binary is for one chip or the CPU."""
-    graph = job.folder / segment.reference
-    reference = reference_of(job.device.target, segment.processor, graph, segment.bound, run)
-    together = len(feeds) if segment.on_cpu else ordinary
     by_chip = {}
     for chip, binding in each_chip(job.lowered.segments[segment.name].binding).items():
         with _execute(job, segment, binding) as candidate:
-            agreement = compare_apart(reference, candidate, feeds, together, segment.bound)
-        if not agreement.passed and segment.on_cpu:
-            agreement = _against_itself(agreement, segment, reference, moved_reference(graph), feeds)
+            agreement = judge(trial, candidate)
         if not agreement.passed:
-            raise _disagreement(job, segment, binding, agreement, feeds)
+            raise _disagreement(segment, trial, binding, agreement)
         by_chip[chip] = agreement
     return by_chip
-
-
-def _against_itself(
-    agreement: Agreement, segment: Segment, reference: Reference, moved: Executor, feeds: list[Feeds]
-) -> Agreement:
-    """Judges again by what the reference keeps itself: deep FP8 components pass on every difference in a last place."""
-    attainable = attainable_bound(segment.bound, reference, moved, feeds)
-    passed = attainable.holds(agreement.max_relative_error, agreement.sqnr)
-    return agreement.model_copy(update={"bound": str(attainable), "passed": passed})
 
 
 def _execute(
@@ -132,11 +117,9 @@ def _replay(outputs: Outputs) -> Executor:
 
 
 def _disagreement(
-    job: CheckJob, segment: Segment, binding: Mapping[str, str], agreement: Agreement, feeds: list[Feeds]
+    segment: Segment, trial: Trial, binding: Mapping[str, str], agreement: Agreement
 ) -> AgreementError:
-    reference = job.folder / segment.reference
-    emulator = find_emulator(job.device.target, segment.processor)
-    why = explain_disagreement(emulator, binding, reference, feeds, segment.bound)
+    why = first_cause(trial, binding)
     elsewhere = "" if segment.on_cpu else "try another format of --npu, or --npu cpu, and "
     sqnr = "exact" if agreement.sqnr is None else f"{agreement.sqnr:.1f} dB"
     return AgreementError(

@@ -28,9 +28,10 @@ from npuc.stages.place.plan import ComponentPlan, Plan, Segment
 from npuc.stages.ship.budget import budgets
 from npuc.stages.ship.check import Checked
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
+from program.number_format import FORMAT_NAMES
 from program.program import Component
 from targets.contract.target import Lowered
-from targets.devices.device import FORMAT_NAMES, Device
+from targets.devices.device import Device
 
 CACHE_VALID = "valid across a switch: all sub-networks have the same keys and values"
 CACHE_LOST = "not valid across a switch: key/value heads were pruned; run the prompt again"

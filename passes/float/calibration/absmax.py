@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from passes.float.calibration.statistics import Statistics
-from passes.float.precision import Format
+from program.number_format import Format
 
 
 def absmax(statistics: Statistics, fmt: Format) -> float:

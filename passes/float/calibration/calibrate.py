@@ -14,7 +14,8 @@ from passes.float.calibration.observe import observe
 from passes.float.calibration.percentile import percentile
 from passes.float.calibration.statistics import Statistics
 from passes.float.insert_fp8_qdq import quantised_inputs
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
+from program.number_format import Format
 from program.program import Feeds
 
 Method = Callable[[Statistics, Format], float]

@@ -7,7 +7,7 @@ import numpy as np
 from passes.float.calibration.absmax import absmax
 from passes.float.calibration.statistics import BIN_VALUES, Statistics
 from passes.float.fp8 import round_trip
-from passes.float.precision import Format
+from program.number_format import Format
 
 STEPS_PER_OCTAVE = 8
 OCTAVES = 4

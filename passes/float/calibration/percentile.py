@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from passes.float.calibration.statistics import BIN_VALUES, Statistics
-from passes.float.precision import Format
+from program.number_format import Format
 
 
 def percentile(statistics: Statistics, fmt: Format, share: float = 99.99) -> float:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from passes.core.rewrite import is_op
-from passes.integer.affine import IntegerType
 from passes.integer.integer_constant import tensor_range
 from passes.integer.layout import LayoutGroups, data_inputs
 from passes.integer.ranges.observe_ranges import Observed
 from passes.integer.ranges.range_methods import HEADROOM
+from program.number_format import IntegerType
 
 MASK_VALUE = -1e3
 """Values this far below 0 only ever hide a score."""

@@ -11,9 +11,10 @@ import onnx_ir as ir
 
 from passes.core.errors import PassError
 from passes.core.graph_windows import run_windows
-from passes.integer.affine import IntegerType, Range
+from passes.integer.affine import Range
 from passes.integer.ranges.activation_statistics import ActivationStatistics
 from passes.integer.ranges.range_methods import RangeMethod, needs_histogram, rounding_sqnr
+from program.number_format import IntegerType
 from program.program import Array, Feeds
 
 WINDOW_BYTES = 128 << 20

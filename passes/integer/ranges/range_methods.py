@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from passes.core.errors import PassError
-from passes.integer.affine import IntegerType, Range, affine_encoding, dequantise, quantise
+from passes.integer.affine import Range, affine_encoding, dequantise, quantise
 from passes.integer.ranges.activation_statistics import SIGNED_VALUES, ActivationStatistics
+from program.agreement import decibels
+from program.number_format import IntegerType
 
 RangeMethod = Callable[[ActivationStatistics, IntegerType], Range]
 """Returns the range for codes of a type."""
@@ -70,7 +72,7 @@ def rounding_sqnr(statistics: ActivationStatistics, covered: Range, kind: Intege
     values, weights = SIGNED_VALUES[seen], counts[seen].astype(np.float64)
     error = _squared_error(values, weights, covered, kind)
     signal = float(np.dot(weights, np.square(values, dtype=np.float64)))
-    return 10 * math.log10(signal / error) if signal > 0 and error > 0 else math.inf
+    return decibels(signal, error) if signal > 0 else math.inf
 
 
 def by_bits(statistics: ActivationStatistics, kind: IntegerType) -> Range:

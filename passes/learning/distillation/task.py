@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -64,11 +63,3 @@ class Task(nn.Module):
     def stored_shape(self, name: str, tensor: torch.Tensor) -> tuple[int, ...]:  # noqa: ARG002 (for families)
         """Returns the shape a tensor has in the checkpoint."""
         return tuple(tensor.shape)
-
-
-class BuildTask(Protocol):
-    """Makes a task with arbitrary weights from a config.json."""
-
-    def __call__(self, config: Mapping[str, Any]) -> Task:
-        """Builds it."""
-        ...

@@ -21,7 +21,7 @@ from passes.learning.pruning.dimensions import Axis, Dimensions
 from passes.learning.pruning.products import Product, find_products
 from passes.learning.pruning.separate_constants import separate_constants
 from passes.learning.pruning.tracer import Axes, Tracer, leaves_of
-from program.program import Component, Program
+from program.program import CACHE_PREFIX, NEW_PREFIX, Component, Program
 
 Tie = Sequence[tuple[str, str]]
 """(component, input or output) of tensors whose last axes the runner treats as one."""
@@ -159,14 +159,14 @@ def _link_interfaces(tracer: Tracer, program: Program, ties: Iterable[Tie]) -> l
         graph = component.model.graph
         for made, values in ((False, graph.inputs), (True, graph.outputs)):
             for value in values:
-                key = (value.name or "").replace("new_", "past_", 1)
+                key = (value.name or "").replace(NEW_PREFIX, CACHE_PREFIX, 1)
                 tensors.setdefault(key, []).append((name, made, value))
     tied = [[_tied_value(program, *end) for end in tie] for tie in ties]
     linked = [axis for ends in tied for axis in _unify_ends(tracer, [tracer.axes(v)[-1:] for v in ends])]
     tied_values = {value for ends in tied for value in ends}
     for name, ends in tensors.items():
         axes = [tracer.axes(value) for _, _, value in ends]
-        if name.startswith("past_"):
+        if name.startswith(CACHE_PREFIX):
             _link_cache(tracer, axes)
         elif len({made for _, made, _ in ends}) == 2:
             linked += _unify_ends(tracer, axes)

@@ -10,7 +10,7 @@ from passes.core.errors import PassError
 from passes.core.rewrite import modality_of
 from passes.learning.pruning.residual import Branch, residual_branches
 from passes.normalize.eliminate_dead_nodes import EliminateDeadNodes
-from program.program import Component, Program
+from program.program import CACHE_PREFIX, Component, Program
 from program.remark import Remark
 
 
@@ -78,5 +78,5 @@ def _drop_cache(component: Component, branches: Iterable[Branch]) -> None:
 def _drop_unused_inputs(component: Component) -> None:
     graph = component.model.graph
     for value in tuple(graph.inputs):
-        if (value.name or "").startswith("past_") and not value.uses():
+        if (value.name or "").startswith(CACHE_PREFIX) and not value.uses():
             graph.inputs.remove(value)

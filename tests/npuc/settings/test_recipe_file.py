@@ -1,8 +1,8 @@
 import pytest
 
 from npuc.errors import RecipeError
-from npuc.settings.recipe import TIERS
 from npuc.settings.recipe_file import load_recipe, tier_recipe
+from targets.devices.device import TIERS
 
 
 @pytest.mark.parametrize("tier", TIERS)

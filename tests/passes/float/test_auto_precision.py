@@ -1,6 +1,6 @@
 from passes.float.auto_precision import auto_remarks, choose_formats
 from passes.float.layer_error import LayerError
-from passes.float.precision import Format
+from program.number_format import Format
 
 
 def error(weight, e4m3, e5m2, node="n"):

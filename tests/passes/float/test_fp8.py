@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passes.float.fp8 import code_values, decode, encode, round_trip, scales_for, storable_scales
-from passes.float.precision import Format
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 
 FORMATS = [Format.E4M3, Format.E5M2]

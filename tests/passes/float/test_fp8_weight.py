@@ -10,7 +10,7 @@ from passes.core.errors import PassError
 from passes.core.lazy_tensor import transposed
 from passes.float.fp8 import decode
 from passes.float.fp8_weight import channel_absmax, quantised_weight
-from passes.float.precision import Format
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,8 @@ from passes.core.errors import PassError
 from passes.core.infer_shapes import InferShapes
 from passes.float.fp8 import round_trip, scales_for
 from passes.float.insert_fp8_qdq import InsertFp8Qdq, quantised_inputs
-from passes.float.precision import Choice, Format, PrecisionPolicy
+from passes.float.precision import LayerFormat, PrecisionPolicy
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import MODALITY_KEY
 
@@ -73,7 +74,7 @@ def test_a_shared_input_is_quantised_once(model_from):
 
 def test_layers_of_different_formats_quantise_their_input_twice(model_from):
     model = build(model_from, "vision", TWO_LAYERS, {"w": WEIGHT, "v": WEIGHT * 2})
-    policy = PrecisionPolicy(measured={"v": Choice(Format.E5M2, "measured")})
+    policy = PrecisionPolicy(measured={"v": LayerFormat(Format.E5M2, "measured")})
     assert set(quantised_inputs(model, policy)) == {("x", Format.E4M3), ("x", Format.E5M2)}
     InsertFp8Qdq(policy, "part", {("x", Format.E4M3): 0.1, ("x", Format.E5M2): 0.1})(model)
     assert [node.op_type for node in model.graph].count("QuantizeLinear") == 2

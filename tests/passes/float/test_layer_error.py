@@ -14,7 +14,8 @@ from passes.float.layer_error import (
     modality_errors,
     observe_layers,
 )
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import MODALITY_KEY
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from passes.core.errors import PassError
-from passes.float.precision import Choice, Format, Override, PrecisionPolicy, weight_of
+from passes.float.precision import LayerFormat, Override, PrecisionPolicy, weight_of
+from program.number_format import Format
 from program.program import MODALITY_KEY, Modality
 
 TEXT = "g (float[2,3] x, float[3,4] w) => (float[2,4] y) { y = MatMul(x, w) }"
@@ -42,7 +43,7 @@ def test_the_first_matching_override_wins(model_from):
         Override("*", Format.E5M2),
     )
     policy = PrecisionPolicy(overrides=overrides)
-    assert policy.format_of(layer(model_from)) == Choice(Format.E4M3, "override layers.*")
+    assert policy.format_of(layer(model_from)) == LayerFormat(Format.E4M3, "override layers.*")
 
 
 def test_overrides_match_weight_names_and_lift_keep_rules(model_from):
@@ -53,11 +54,11 @@ def test_overrides_match_weight_names_and_lift_keep_rules(model_from):
 def test_float16_layers_of_a_float32_graph_stay_in_float32_and_say_so(model_from):
     policy = PrecisionPolicy(base=Format.FLOAT32, overrides=(Override("w", Format.FLOAT16),))
     choice = policy.format_of(layer(model_from))
-    assert choice == Choice(Format.FLOAT32, "override w: float16, computed in the base format")
+    assert choice == LayerFormat(Format.FLOAT32, "override w: float16, computed in the base format")
 
 
 def test_measurements_come_before_the_modality(model_from):
-    policy = PrecisionPolicy(measured={"w": Choice(Format.E4M3, "measured")})
+    policy = PrecisionPolicy(measured={"w": LayerFormat(Format.E4M3, "measured")})
     assert policy.format_of(layer(model_from)).reason == "measured"
 
 

@@ -5,12 +5,13 @@ from passes.core.infer_shapes import InferShapes
 from passes.core.rewrite import COMPUTE_KEY
 from passes.float.calibration.calibrate import calibrate, calibration_method
 from passes.float.convert_float16 import ConvertFloat16
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.float.value_ranges import ValueRange, observe_ranges
 from passes.float.widen_values import WidenValues, wide_boundaries, wide_weights
 from passes.float.widening import Widening
 from passes.pipeline import normalize, quantize
 from program.agreement import signal_to_noise
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Modality
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passes.integer.affine import IntegerType, Range, affine_encoding, dequantise, quantise
+from passes.integer.affine import Range, affine_encoding, dequantise, quantise
+from program.number_format import IntegerType
 
 lows = st.floats(-1e6, 0, allow_nan=False, width=32)
 highs = st.floats(0, 1e6, allow_nan=False, width=32)

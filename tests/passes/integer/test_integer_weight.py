@@ -4,8 +4,8 @@ import onnx_ir as ir
 import pytest
 
 from passes.core.lazy_tensor import transposed
-from passes.integer.affine import IntegerType
 from passes.integer.integer_weight import integer_weight
+from program.number_format import IntegerType
 
 
 @pytest.mark.parametrize(("kind", "top"), [(IntegerType.INT8, 127), (IntegerType.INT4, 7)])

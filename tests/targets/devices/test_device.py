@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from program.number_format import FORMAT_NAMES
 from targets.devices.catalogue import device, devices
-from targets.devices.device import FORMAT_NAMES, UNEMULATED_FEATURES, Device, FormatPolicy
+from targets.devices.device import UNEMULATED_FEATURES, Device, FormatPolicy
 from targets.devices.device_table import figures
 
 PUBLISHED = "Vendor data sheet, 2025"

@@ -22,7 +22,7 @@ class ExampleStream(ShuffledStream[Batch]):
     The number is the step that augmentation schedules count in.
 
     Args:
-        samples: A `Manifest`, the entries of a folder, or either through `PairByLabel`.
+        samples: Such as a `Manifest`.
         collate: Examples → batch: preprocessing and stacking.
         batch_size: Examples in a batch.
         seed: Of orders and augmentation.

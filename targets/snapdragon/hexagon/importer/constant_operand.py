@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import onnx_ir as ir
 
-from passes.integer.affine import IntegerType, Range, affine_encoding
+from passes.integer.affine import Range, affine_encoding
+from program.number_format import IntegerType
 from program.program import Array
 from targets.snapdragon.hexagon.importer import qdq
 from targets.snapdragon.hexagon.importer.qdq import node_name

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from npuc.settings.recipe import Precision, Recipe
-from npuc.stages.place.scheme import choose_accelerators, choose_scheme
+from npuc.stages.place.scheme import choose_accelerators, choose_format
 from npuc.stages.place.several_devices import choose_processors
 from targets.contract.registry import find_target
 from targets.devices.catalogue import find_device
@@ -44,8 +44,8 @@ def test_a_missing_cross_compiler_is_named(monkeypatch):
     monkeypatch.setattr(hexagon.importlib.util, "find_spec", lambda name: None)
     device = find_device("galaxy-s25")
     with pytest.raises(ToolError, match="pip install"):
-        choose_scheme(_recipe("hvx"), hexagon.HvxAccelerator(), device)
-    assert choose_scheme(_recipe("hvx"), hexagon.HvxAccelerator(), device, needs_tool=False).scheme == "hvx"
+        choose_format(_recipe("hvx"), hexagon.HvxAccelerator(), device)
+    assert choose_format(_recipe("hvx"), hexagon.HvxAccelerator(), device, needs_tool=False).scheme == "hvx"
 
 
 def test_a_processor_behind_the_first_is_left_out_with_a_note_where_its_emulator_is_missing(monkeypatch):
@@ -62,4 +62,4 @@ def test_the_older_chip_names_what_it_computes_in():
     device = find_device("sa8295p-board")
     (accelerator,) = choose_accelerators(_recipe("hvx"), _accelerators("sa8295p-board"))
     with pytest.raises(TargetError, match="does not compute in hvx"):
-        choose_scheme(_recipe("hvx"), accelerator, device, needs_tool=False)
+        choose_format(_recipe("hvx"), accelerator, device, needs_tool=False)

@@ -3,7 +3,8 @@ import pytest
 
 from passes.core.errors import PassError
 from passes.float.calibration.calibrate import calibrate, calibration_method
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
+from program.number_format import Format
 from program.program import MODALITY_KEY
 
 TEXT = """g (float[2,4] x, float[4,4] w, float[4,4] v) => (float[2,4] y) {

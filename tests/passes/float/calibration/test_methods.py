@@ -8,7 +8,7 @@ from passes.float.calibration.least_error import least_error
 from passes.float.calibration.percentile import percentile
 from passes.float.calibration.statistics import Statistics
 from passes.float.fp8 import round_trip
-from passes.float.precision import Format
+from program.number_format import Format
 
 FORMATS = [Format.E4M3, Format.E5M2]
 

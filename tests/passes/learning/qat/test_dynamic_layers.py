@@ -6,9 +6,9 @@ from torch import nn
 
 import npuc
 from passes.float.fp8 import round_trip, scales_for
-from passes.float.precision import Format
 from passes.learning.qat.dynamic_layers import fake_quantize, quantize_dynamic
 from passes.learning.training.errors import TrainingError
+from program.number_format import Format
 
 FORMATS = {torch.float8_e4m3fn: Format.E4M3, torch.float8_e5m2: Format.E5M2}
 

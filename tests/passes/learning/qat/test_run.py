@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from exporter.families.generic.runner import GenericRunner
-from passes.float.precision import Format
 from passes.learning.qat.run import QatOptions, qat_remark, train_quantized, train_quantized_subnetworks
 from passes.learning.subnetworks.nested import Subnetwork, narrow
 from passes.learning.training.master_weights import float_weights, restore_master_weights
@@ -14,6 +13,7 @@ from passes.learning.training.recording import record
 from passes.learning.training.replay import Replayed, replay
 from passes.learning.training.self_distillation import distillation_losses
 from passes.learning.training.torch_graph.program import TorchProgram
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Component, Modality, Program, Request, Role
 from tests.two_layers import GRAPH, ONLY, float_program, quantized_program, requests

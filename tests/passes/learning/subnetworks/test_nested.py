@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 
 from npuc.artifact.weights_file import write_weights
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.learning.pruning.cut import cut
 from passes.learning.pruning.dependencies import Kind, analyse
 from passes.learning.pruning.lead_heads import lead_heads
@@ -25,6 +25,7 @@ from passes.learning.subnetworks.nested import (
     plan_subnetworks,
 )
 from passes.pipeline import quantize
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Program
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.learning.pruning.dependencies import Dependencies, analyse
 from passes.learning.pruning.plan import PlanOptions
 from passes.learning.subnetworks.nested import Subnetwork, derive, elastic_groups
@@ -19,6 +19,7 @@ from passes.learning.training.errors import TrainingError
 from passes.learning.training.recording import Call
 from passes.learning.training.torch_graph.program import TorchProgram
 from passes.pipeline import quantize
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from program.program import Program
 

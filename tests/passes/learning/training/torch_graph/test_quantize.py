@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 import passes.learning.training.torch_graph.operators  # noqa: F401 - registers the operators
 from passes.core.errors import PassError
 from passes.float.fp8 import encode
-from passes.float.precision import Format
 from passes.learning.training.torch_graph.element_types import from_carrier
 from passes.learning.training.torch_graph.interpreter import TorchComponent
 from passes.learning.training.torch_graph.program import executor
 from passes.learning.training.torch_graph.registry import OPERATORS, Gradient
 from passes.learning.training.torch_graph.straight_through import round_to, round_to_codes
 from passes.learning.training.torch_graph.weights import Weights
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 
 CODES = {"float8e4m3fn": ml_dtypes.float8_e4m3fn, "float8e5m2": ml_dtypes.float8_e5m2, "int8": np.int8,

@@ -4,9 +4,10 @@ import pytest
 
 from passes.core.errors import PassError
 from passes.float.insert_fp8_qdq import InsertFp8Qdq
-from passes.float.precision import Format, PrecisionPolicy
+from passes.float.precision import PrecisionPolicy
 from passes.structure.decoded_weight import decoded_weight
 from program.lazy_tensor import BlockwiseTensor
+from program.number_format import Format
 from program.onnx_executor import OnnxExecutor
 from targets.snapdragon.htp.legalize.fold_fp8 import FoldFp8
 
