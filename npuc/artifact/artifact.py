@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from exporter.families.kv_cache import CACHE_PREFIX
 from exporter.families.registry import FAMILIES
 from npuc.artifact.manifest import ComponentRecord, Manifest, SegmentRecord, TensorRecord, read_manifest
 from npuc.artifact.open_segment import open_segment
@@ -18,7 +17,7 @@ from npuc.artifact.weights_file import WEIGHTS_NAME
 from npuc.caching.cache import file_sha256
 from npuc.compare.source.graph_precision import casting_executor
 from npuc.errors import ArtifactError
-from program.program import Answer, Executor, Request, Runner
+from program.program import CACHE_PREFIX, Answer, Executor, Request, Runner
 from targets.placing.chain import ChainExecutor, ChainPart
 
 

@@ -19,8 +19,7 @@ from passes.cut.copied_nodes import CopiedNodes
 from passes.integer.quantised_graph import PRODUCTS, has_integer_weight
 
 PART_BYTES = 420 * 10**6
-"""Default limit. Qualcomm's model zoo asks for about 1 to 2 GB a compiled model (HTP addresses 32 bits), but the
-compiler takes nine times the weights of a part: this much keeps it below 6 GiB (docs/results/htp-decoder-4b.md)."""
+"""Default limit; accelerators have limits of their own."""
 
 WEIGHT_BYTES = 64 << 10
 """Smaller constants (norm gains, shapes) keep their type and count as they are."""

@@ -22,7 +22,7 @@ FIXED_RANGES: Mapping[str, Range] = {
     "Sigmoid": Range(0.0, 1.0),
     "Tanh": Range(-1.0, 1.0),
 }
-"""Operators that HTP computes with one fixed encoding: 0 and 1 / 2^bits, for Tanh the middle and 2 / 2^bits."""
+"""Operators with one fixed encoding: 0 and 1 / 2^bits, for Tanh the middle and 2 / 2^bits."""
 
 LEAST_SQNR = 36.0
 """dB; a tensor that 8 bits represent worse than this has 16: residual sums and gated products with few, large values.
@@ -68,7 +68,7 @@ class EncodingPlan:
         self._computed = {node: self._compute_type(node) for node in graph}
 
     def computed(self, node: ir.Node) -> IntegerType:
-        """Returns the type of a node's activations: HTP takes one type for all of them.
+        """Returns the type of a node's activations, which is one for all of them.
 
         16 bits where one of its activations needs them, else the scheme's.
         """
@@ -137,8 +137,7 @@ class EncodingPlan:
     def _factor(self, kind: IntegerType) -> IntegerType:
         """Returns the type of the second factor of a product of two activations.
 
-        HTP multiplies 16 × 16 bits with a signed second factor only; given an unsigned one, it computes with about
-        8 of its bits (41 dB against 78 dB). Before v73 it has 16 × 8 bits only.
+        Where 16 × 16 bits are multiplied, the second factor is signed; else it has 8 bits.
         """
         return IntegerType.INT16 if kind is IntegerType.UINT16 and self._wide_factors else IntegerType.UINT8
 

@@ -58,7 +58,7 @@ def integer_weight(
     lazy = BlockwiseTensor(
         lambda start, stop: scales()[start:stop], ir.DataType.FLOAT, (shape[axis],), name=scale_name
     )
-    # all 0; without them HTP decodes int4 wrongly (-3 dB) and says nothing
+    # all 0: written out, since not every compiler decodes codes without them
     zeros = np.zeros(shape[axis], kind.numpy)
     return codes, lazy, ir.tensor(zeros, dtype=kind.onnx, name=f"{name}.{kind.value}.zero_point")
 

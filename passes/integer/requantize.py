@@ -33,7 +33,7 @@ def requantize(
         component: Elementary operators in float32, from `passes.pipeline.normalize`.
         scheme: Bits of activations and weights.
         feeds: Calibration inputs.
-        wide_factors: Whether it multiplies two 16-bit activations (HTP v73 and later).
+        wide_factors: Whether the processor multiplies two 16-bit activations.
         method: How ranges are chosen, one of `RANGE_METHODS`.
         least_sqnr: dB; an activation that 8 bits represent worse than this has 16.
 
@@ -55,8 +55,7 @@ def requantize(
 def gain_type(scheme: Scheme, wide_factors: bool) -> IntegerType:
     """Returns the type of a normalisation's gain.
 
-    uint8 is what HTP takes on every chip and in every scheme. Where activations have 16 bits it is the coarsest
-    rounding of the whole layer, and v73 and later take int16. A float gain makes the whole normalisation float16, and
-    a product that reads its codes then has wrong rows on v69, without an error (onnxruntime-qnn 2.7.0).
+    uint8 is taken everywhere and in every scheme. Where activations have 16 bits it is the coarsest rounding of the
+    whole layer, and processors with 16-bit factors take int16. A float gain would make the whole normalisation float.
     """
     return IntegerType.INT16 if wide_factors and scheme is not Scheme.A8W8 else IntegerType.UINT8

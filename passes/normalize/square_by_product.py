@@ -10,7 +10,7 @@ from passes.core.rewrite import COMPUTE_KEY, Builder, Rewrite, has_shape_of, is_
 class SquareByProduct(Rewrite):
     """Pow(x, 2) → Mul(x, x), which still computes in float32 where Pow would.
 
-    HTP's Pow with 16-bit codes is wrong: 0.2 dB for the squares of a spectrum (v79, onnxruntime-qnn 2.7.0).
+    A power in 16-bit codes loses small squares beside large ones on some accelerators; a product does not.
     """
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:

@@ -12,9 +12,8 @@ from passes.core.rewrite import Builder, Rewrite, integer, is_op, required_input
 class FlattenRmsNormalization(Rewrite):
     """RMSNormalization of [a, b, …, size] → Reshape to [1, a·b·…, size], the same, Reshape back.
 
-    HTP's emulation (QAIRT 2.51, v75, v79 and v81) gives wrong rows, without an error, where more than one axis of rows
-    is longer than 1 and one of them is longer than 8: heads normalised one by one, as in Qwen3, agree to 3 dB only.
-    Rank 3 with a batch of 1 agrees to 90 dB. LayerNormalization is right in every shape.
+    Accelerators are made for rank 3 with a batch of 1. Heads that are normalised one by one, as in Qwen3, have two
+    axes of rows, which a vendor's operator may compute wrongly without an error.
     """
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:

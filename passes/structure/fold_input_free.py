@@ -15,8 +15,8 @@ from program.remark import Remark
 class FoldInputFree(ir.passes.InPlacePass):
     """Nodes that depend on initializers alone → their results, as the reference executor computes them.
 
-    A network with learned queries normalises and multiplies these before it meets its input. HTP's compiler fails to
-    finalise a graph (error 1002) with a LayerNormalization of a constant. Large weights are left alone.
+    A network with learned queries normalises and multiplies these before it meets its input.
+    Compilers of accelerators expect an input in every operator. Large weights are left alone.
 
     Args:
         component: Name of the component; results are named `<component>/…`.

@@ -1,4 +1,4 @@
-"""Puts a decomposed RMSNormalization back into one operator, which HTP has natively."""
+"""Puts a decomposed RMSNormalization back into one operator, which accelerators have natively."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class _Match:
 class FuseRmsNormalization(Rewrite):
     """x / sqrt(mean(x²) + epsilon) · scale, with or without Casts to float32, → RMSNormalization(x, scale).
 
-    HTP computes the elementary operators in float16, whatever their tensors' type: the square of an activation beyond
-    256 overflows, and the compiler fails to finalise the graph (error 1002) where the scale is the first factor.
-    Its own operator keeps the sum wide.
+    An accelerator may compute the elementary operators in float16, whatever their tensors' type: the square of an
+    activation beyond 256 overflows. Its own operator keeps the sum wide.
     """
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:

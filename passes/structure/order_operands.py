@@ -10,7 +10,7 @@ from passes.core.rewrite import Rewrite, is_op
 class OrderOperands(Rewrite):
     """Mul(constant, x) → Mul(x, constant), and likewise for Add.
 
-    HTP's compiler fails to finalise a float32 normalisation whose scale is the first factor (error 1002).
+    Compilers look for constants, such as the scale of a normalisation, in the second place.
     """
 
     def rewrite_node(self, _: ir.Graph, node: ir.Node) -> bool:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from passes.core.rewrite import Builder, Rewrite, is_op, required_input, static_shape
 
 LARGEST_RANK = 5
-"""Of a tensor that HTP transposes."""
+"""Of a tensor that accelerators transpose."""
 
 
 class SplitTranspose(Rewrite):
@@ -39,7 +39,9 @@ class SplitTranspose(Rewrite):
             current = _sorted_by_moves(build, current, sizes, order)
         build.replace_anchor(build.reshape(current, [shape[axis] for axis in permutation]))
         self.remark(
-            node, f"Transpose of rank {len(shape)} split", f"HTP transposes rank {LARGEST_RANK} at most"
+            node,
+            f"Transpose of rank {len(shape)} split",
+            f"accelerators transpose rank {LARGEST_RANK} at most",
         )
         return True
 

@@ -43,8 +43,8 @@ class _Angles:
 class TabulateAngles(Rewrite):
     """cos(position · frequencies) → Gather(table, position), and likewise for sin.
 
-    HTP computes angles in float16, also where the graph says float32: position 1000 times a frequency is then off by
-    up to 0.25 rad. The table [positions, columns] holds float32 cosines of float32 angles, rounded to the type in
+    In float16, as accelerators compute angles whatever the graph says, position 1000 times a frequency is off by up to
+    0.25 rad. The table [positions, columns] holds float32 cosines of float32 angles, rounded to the type in
     which they are used, and is read by rows, as an embedding is. Where columns take their position from different rows
     (time, height and width of an image token), there is one table for each row, with zeros in the others' columns, and
     the rows read are added.

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.families.kv_cache import CACHE_PREFIX
 from npuc.artifact.manifest import (
     Budget,
     ComponentRecord,
@@ -29,7 +28,7 @@ from npuc.stages.ship.budget import budgets
 from npuc.stages.ship.check import Checked
 from npuc.version import SCHEMA_VERSION, npuc_version, tool_versions
 from program.number_format import FORMAT_NAMES
-from program.program import Component
+from program.program import CACHE_PREFIX, Component
 from targets.contract.target import Lowered
 from targets.devices.device import Device
 

@@ -74,7 +74,7 @@ NORMALISES = frozenset(
         "RMSNormalization",
     }
 )
-"""f(2ᵏ · x) = f(x), but for the epsilon. HTP keeps their sums wide: 73.6 dB for deviations of 12000 (v79)."""
+"""f(2ᵏ · x) = f(x), but for the epsilon; their sums are kept wide inside."""
 
 SATURATES = frozenset({"Sigmoid", "Tanh"})
 """The result no longer changes long before the input leaves float16."""

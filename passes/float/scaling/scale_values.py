@@ -27,9 +27,9 @@ _SATURATED = 16.0
 class ScaleValues(ir.passes.InPlacePass):
     """Lets a value v beyond float16's range be stored as v · 2⁻ᵉ, which is exact, and undoes it where it fits again.
 
-    HTP keeps sums wide inside products, reductions and normalisations, but stores every result in float16. A
-    residual stream beyond 65504 goes scaled from layer to layer: normalisations do not see the factor. ReduceL2 rounds
-    the sum of squares, too: 32.7 dB for a norm of 375 (v79, onnxruntime-qnn 2.7.0), so that its input is scaled.
+    Accelerators keep sums wide inside products, reductions and normalisations, but store every result in float16. A
+    residual stream beyond 65504 goes scaled from layer to layer: normalisations do not see the factor. Some round the
+    sum of squares inside ReduceL2, too, so that its input is scaled.
 
     Scores and what masks reach stay as they are: their large negative elements stand for minus infinity.
 

@@ -16,7 +16,7 @@ _LAYER = _TEXT + "layers.{layer}."
 _VISUAL = "model.visual."
 _BLOCK = _VISUAL + "blocks.{layer}."
 _TILE = 128
-"""Widths are multiples of it: HTP's and HVX's vectors are 128 bytes, and most NPUs tile channels by a divisor of it."""
+"""Widths are multiples of it: vectors of 128 bytes are the longest of mobile NPUs, which tile channels by a divisor."""
 
 
 def qwen3_vl_layout(config: Mapping[str, Any]) -> Layout:

@@ -22,6 +22,21 @@ def legalize_float16(
 ) -> list[Remark]:
     """Rewrites a component, in place, to a graph that HTP computes in float16.
 
+    What the structural passes avoid on HTP (measured with onnxruntime-qnn 2.7.0, QAIRT 2.51):
+
+    * `FuseRmsNormalization`, `OrderOperands`: the compiler fails to finalise (error 1002) a decomposed normalisation
+      whose scale is the first factor, and computes its squares in float16.
+    * `FlattenRmsNormalization`: v75, v79 and v81 give wrong rows, without an error, where more than one axis of rows is
+      longer than 1 and one of them is longer than 8 (3 dB); rank 3 with a batch of 1 agrees to 90 dB.
+    * `FoldInputFree`: error 1002 for a LayerNormalization of a constant.
+    * `SquareByProduct` (in `passes.pipeline`): Pow with 16-bit codes leaves 0.2 dB of the squares of a spectrum (v79).
+    * `ScaleValues`: sums are kept wide inside products and normalisations (73.6 dB for deviations of 12000, v79), but
+      ReduceL2 rounds the sum of squares (32.7 dB for a norm of 375).
+
+    What requantisation follows: 16 × 16 bits are multiplied with a signed second factor only (an unsigned one keeps
+    about 8 bits, 41 dB against 78), before v73 only 16 × 8; int4 weights without zero points decode wrongly (-3 dB);
+    a float gain makes a normalisation float16, and a product that reads its codes has wrong rows on v69.
+
     Args:
         component: A normalised component in float32 or float16, with or without FP8. Float32 inputs and outputs
             become float16.
