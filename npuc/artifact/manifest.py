@@ -108,7 +108,7 @@ class SegmentRecord(Record):
 
     Attributes:
         name: The component's, or `<component>_<number>` where it has several parts.
-        processor: `cpu`, or an NPU's processor such as `htp`.
+        processor: `cpu`, or the name of an NPU's processor.
         reference: Graph of this part: what the binary is compared with.
         weights: Weights file the binary reads at run time; None where it holds its weights itself.
         nodes: Number of nodes of the graph.

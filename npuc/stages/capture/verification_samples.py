@@ -10,7 +10,7 @@ from program.program import Edge, Feeds, Program
 from targets.placing.estimate import operations
 
 MOST_OPERATIONS = 3 * 10**10
-"""Multiply-accumulates of all samples of a component: two minutes of HTP's emulation, at 0.2 billion a second."""
+"""Multiply-accumulates of all samples of a component: two minutes of a vendor's emulation, at 0.2 billion a second."""
 
 
 EDGE_OPERATIONS = 5 * 10**8
