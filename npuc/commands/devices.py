@@ -19,8 +19,8 @@ _SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 _FOOTNOTE = (
     "native: what the NPU computes in, or the CPU where the NPU takes none of them. RAM: budget for the model. "
-    "npuc compiles for the CPU of every device, and for its NPU where there is a back end whose tool is installed. Every figure "
-    "with its source: npuc devices ID"
+    "npuc compiles for the CPU of every device, and for its NPU where there is a back end whose tool is installed. "
+    "Every figure with its source: npuc devices ID"
 )
 
 
