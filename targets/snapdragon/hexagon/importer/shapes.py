@@ -27,6 +27,8 @@ def convert_regrouping(
         order = node.attributes.get_ints("perm", list(reversed(range(len(source.shape)))))
         permutation = tuple(int(a) for a in order)
         axis = permutation.index(source.channel_axis)
+    if not dataclasses.replace(output, channel_axis=axis).has_planes:
+        axis = len(output.shape) - 1
     moved = dataclasses.replace(output, channel_axis=axis, scale=source.scale, zero_point=source.zero_point)
     if moved == dataclasses.replace(output, channel_axis=axis) and not minimum:
         context.add(Regrouping(node_name(node), source, moved, permutation))

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from program.program import Array
+from targets.errors import TargetError
 
 LEVELS = 255
 """Largest code of an unsigned 8-bit activation."""
@@ -67,16 +68,36 @@ class QuantizedTensor:
         return self.channels, self.height, self.width
 
     @property
+    def has_planes(self) -> bool:
+        """Whether a kernel can walk the height in equal steps: all axes of it lie on one side of the channel axis."""
+        rows = [axis for axis in self._others[:-1] if self.shape[axis] > 1]
+        return not any(a < self.channel_axis < b for a in rows for b in rows)
+
+    @property
     def strides(self) -> tuple[int, int, int]:
         """Bytes between neighbours along channel, height and width in the graph's row-major order.
 
-        Axes that make up the height are neighbours in memory unless the channel axis lies between two of them that
-        are both longer than one; `planes` and the importer exclude that.
+        Raises:
+            TargetError: There is no such number for the height.
         """
-        inner = math.prod(self.shape[self.channel_axis + 1 :])
-        if self.channel_axis == len(self.shape) - 1:
-            return 1, self.width * self.channels, self.channels
-        return inner, self.width, 1
+        if not self.has_planes:
+            raise TargetError(
+                "the channel axis lies between two axes that both have more than one element",
+                where=self.name,
+                received=f"shape {list(self.shape)}, channels on axis {self.channel_axis}",
+                remedy="use --npu cpu for this model",
+            )
+        others = self._others
+        # the innermost axis of the height that has any extent decides how far rows are apart
+        rows = [axis for axis in others[:-1] if self.shape[axis] > 1] or others[:-1]
+        return (
+            self._step(self.channel_axis),
+            self._step(rows[-1]) if rows else 1,
+            self._step(others[-1]) if others else 1,
+        )
+
+    def _step(self, axis: int) -> int:
+        return math.prod(self.shape[axis + 1 :])
 
     @property
     def elements(self) -> int:
