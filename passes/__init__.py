@@ -1,1 +1,1 @@
-"""Graph rewrites: normalisation, precision and FP8 quantisation, one rewrite a file."""
+"""Rewrites of ONNX graphs: normalisation, number formats, cutting, structure, and what changes weights."""

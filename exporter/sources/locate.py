@@ -23,9 +23,13 @@ def named_folder(model: str) -> Path | None:
     """
     if Path(model).name != model or Path(model).suffix:
         return None
-    found = next(iter(entry_points(group=ENTRY_POINT_GROUP, name=model)), None)
-    if found is None:
+    offers = list(entry_points(group=ENTRY_POINT_GROUP, name=model))
+    if not offers:
         return None
+    # no other package takes over what npuc brings along
+    found = next(
+        (entry for entry in offers if entry.dist is not None and entry.dist.name == "npuc"), offers[0]
+    )
     try:
         return Path(found.load()())
     except Exception as error:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 @click.option(
     "--npu",
     metavar="FORMAT",
-    help="What the NPU computes in, instead of the recipe's word; `cpu` leaves it out.",
+    help="What the NPU computes in, instead of the recipe's word: `auto`, `cpu` (without NPU), or a format of its own"
+    " such as `float16` and `a16w8`.",
 )
 @click.option(
     "--also-device",

@@ -1,1 +1,1 @@
-"""What is compared with the model as the user gave it: rewritten graphs, and graphs in their final precision."""
+"""Comparisons: of graphs with the model as the user gave it, and of binaries with their graphs."""

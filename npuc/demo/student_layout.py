@@ -1,4 +1,4 @@
-"""The layout of the reference model's checkpoints."""
+"""The layout of the bundled model's checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains the reference model and writes its model folder.
+"""Trains the bundled model and writes its model folder.
 
 python -m npuc.demo.train --data-dir build/demo-data --output build/demo-model
 """
@@ -183,7 +183,7 @@ def _environment(model: MultiModalTransformer) -> dict[str, Any]:
     "--threads", default=1, show_default=True, help="Of torch; so small a model gains little from more."
 )
 def main(data_dir: Path, output: Path, steps: int, seed: int, threads: int) -> None:
-    """Trains the reference model."""
+    """Trains the bundled model."""
     torch.set_num_threads(threads)
     try:
         metrics = train(data_dir, output, TrainingSettings(steps=steps, seed=seed), click.echo)

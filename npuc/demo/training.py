@@ -1,4 +1,4 @@
-"""The training loop of the reference model."""
+"""The training loop of the bundled model."""
 
 from __future__ import annotations
 

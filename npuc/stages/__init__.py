@@ -1,1 +1,1 @@
-"""The stages of a compile, one a file, in the order in which npuc/pipeline.py runs them."""
+"""The stages of a compile: capture (which learns, where the recipe asks for it), place, lower, ship."""

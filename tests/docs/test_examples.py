@@ -55,6 +55,8 @@ def test_every_toml_block_is_valid(page, text, tmp_path, monkeypatch):
         load_recipe(tmp_path / "block.toml")
     elif kind.startswith("# device:"):
         load_device(tmp_path / "block.toml")
+    elif kind.startswith("# rules:"):
+        assert tomllib.loads(text)["taken"]
     else:
         assert "project" in tomllib.loads(text), "say what the block is in its first line"
 

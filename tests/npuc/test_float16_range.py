@@ -9,10 +9,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import npuc
+from npuc.artifact.feeds import cast_feeds
 from npuc.artifact.paths import MODEL_FOLDER
 from npuc.compare.source.sample_files import load_labelled
 from npuc.settings.recipe import Recipe
-from npuc.stages.place.plan import cast_feeds
 from passes.float.scaling.errors import Float16RangeError
 from program.agreement import signal_to_noise
 from tests.fake_tool import install_fake_tool

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import onnx_ir as ir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from npuc.artifact.manifest import LayerRecord
 from npuc.artifact.report import write_report
@@ -102,21 +103,26 @@ def fences(readme):
 
 
 def readme(name):
-    entry = {"program": f"cpu/{name}", "weights": f"model/{name}", "model": f"htp/{name}"}
+    entry = {"program": f"cpu/{name}", "weights": f"model/{name}"}
     unit = {"name": name, "object": name, "triple": name, "arena_bytes": 1}
-    return (
-        text_templates()
-        .get_template("device_readme.md.j2")
-        .render(
-            device={"name": name, "soc": {"name": name, "model": name}},
+    device = {"name": name, "soc": {"name": name, "model": name}}
+    sections = [
+        section("targets.snapdragon.htp", "readme.md.j2").render(
+            device=device,
             sessions={"chips": [name], "runtime": {"qnn_sdk": name}},
             arch="79",
             weights=[f"model/{name}"],
-            cpu=[entry],
-            htp=[entry],
-            hvx=[unit],
-        )
-    )
+            model=f"htp/{name}",
+        ),
+        section("targets.snapdragon.hexagon", "readme.md.j2").render(device=device, hvx=[unit]),
+        section("npuc", "templates/device_readme_cpu.md.j2").render(cpu=[entry], weights=[f"model/{name}"]),
+    ]
+    page = section("npuc", "templates/device_readme.md.j2")
+    return page.render(device=device, sections=Markup("\n").join(map(Markup, sections)))
+
+
+def section(package, template):
+    return text_templates(package).get_template(template)
 
 
 @settings(deadline=None)

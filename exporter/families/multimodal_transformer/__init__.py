@@ -1,1 +1,1 @@
-"""The reference model's family: picture, sound and question in, a number out."""
+"""The bundled model's family: picture, sound and question in, a number out."""

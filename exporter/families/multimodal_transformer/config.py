@@ -1,4 +1,4 @@
-"""Dimensions of the reference model, as they stand in its config.json."""
+"""Dimensions of the bundled model, as they stand in its config.json."""
 
 from __future__ import annotations
 

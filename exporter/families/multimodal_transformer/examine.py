@@ -1,4 +1,4 @@
-"""Looks through a folder of the reference model before anything is made of it; runs in a child process."""
+"""Looks through a folder of the bundled model before anything is made of it; runs in a child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captures the reference model from its folder."""
+"""Captures the bundled model from its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer of a folder of the reference model: a stranger's, perhaps, so that it runs in a child process."""
+"""The tokenizer of a folder of the bundled model: a stranger's, perhaps, so that it runs in a child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building blocks of the reference model. Attention is spelled out, so that it exports to plain matmuls."""
+"""Building blocks of the bundled model. Attention is spelled out, so that it exports to plain matmuls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference model as it is: its own torch module with the weights of the folder, not the captured graphs."""
+"""The bundled model as it is: its own torch module with the weights of the folder, not the captured graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures, sounds and questions to the arrays the reference model reads; the same code in training and at run time."""
+"""Pictures, sounds and questions to the arrays the bundled model reads; the same code in training and at run time."""
 
 from __future__ import annotations
 

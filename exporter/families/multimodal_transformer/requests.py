@@ -1,4 +1,4 @@
-"""The sets of requests that a folder of the reference model holds.
+"""The sets of requests that a folder of the bundled model holds.
 
 A set is two files: `NAME.safetensors` with the pictures (uint8) and the sounds (μ-law bytes, end to end, with offsets),
 and `NAME.json` with questions and answers. Reading needs neither torch nor espeak-ng.

@@ -1,4 +1,4 @@
-"""What the reference model needs of a tokenizer of words."""
+"""What the bundled model needs of a tokenizer of words."""
 
 from __future__ import annotations
 

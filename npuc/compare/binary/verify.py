@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from npuc.artifact.artifact import Artifact
+from npuc.artifact.feeds import cast_feeds, segment_feeds
 from npuc.artifact.manifest import Agreement, ComponentRecord, SegmentRecord
 from npuc.artifact.paths import MODEL_FOLDER
 from npuc.artifact.samples import load_samples
@@ -15,7 +16,6 @@ from npuc.compare.binary.judge import Trial, first_cause, judge
 from npuc.compare.source.sample_files import load_labelled
 from npuc.compare.source.samples import Sample, count_ordinary
 from npuc.errors import ArtifactError
-from npuc.stages.place.plan import cast_feeds, segment_feeds
 from program.onnx_executor import OnnxExecutor
 from program.program import Executor, Feeds
 from targets.contract.joint import each_chip

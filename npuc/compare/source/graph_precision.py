@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from npuc.artifact.feeds import cast_feeds
 from npuc.compare.joined_outputs import joined_outputs
 from npuc.compare.records import PrecisionRecord
 from npuc.compare.source.lost_signal import lost_signal
@@ -14,7 +15,6 @@ from npuc.compare.source.precision import PrecisionJob, measure_precision
 from npuc.compare.source.precision_bound import PrecisionBound
 from npuc.compare.source.samples import Answered
 from npuc.compare.source.scores import score_outputs
-from npuc.stages.place.plan import cast_feeds
 from program.onnx_executor import OnnxExecutor
 from program.program import Executor, tensor_spec
 

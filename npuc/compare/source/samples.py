@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from npuc.artifact.feeds import cast_feeds
 from npuc.stages.capture.verification_samples import verification_samples
-from npuc.stages.place.plan import cast_feeds
 from program.program import Array, Feeds, Program, TensorSpec
 
 

@@ -1,4 +1,4 @@
-"""Stage 1: the model source becomes a program."""
+"""The model source becomes a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 2: captured graphs become elementary operators with tagged modality."""
+"""Captured graphs become elementary operators with tagged modality."""
 
 from __future__ import annotations
 

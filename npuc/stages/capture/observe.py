@@ -1,4 +1,4 @@
-"""Stage 3: the program answers its calibration requests while every component's inputs are recorded."""
+"""The program answers its calibration requests while every component's inputs are recorded."""
 
 from __future__ import annotations
 

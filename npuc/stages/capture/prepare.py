@@ -1,4 +1,4 @@
-"""Stages 1 to 5 together: everything that depends on the model and the recipe but not on the device.
+"""Everything that depends on the model and the recipe but not on the device.
 
 The result is a folder (weights, reference graphs, samples, assets, remarks) and a summary. Both are kept in the
 cache, so that a second device, or a run after an interruption, starts from here.

@@ -1,4 +1,4 @@
-"""Stage 4: every layer gets its format, by modality or by measurement, and calibrated scales."""
+"""Every layer gets its format, by modality or by measurement, and calibrated scales."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
+from npuc.artifact.feeds import cast_feeds
 from npuc.artifact.manifest import FormatError, LayerRecord
 from npuc.dump_ir import IrDump
 from npuc.settings.recipe import Recipe
-from npuc.stages.place.plan import cast_feeds
 from npuc.terminal.progress import Advance
 from passes.core.rewrite import modality_of
 from passes.float.auto_precision import auto_remarks, choose_formats

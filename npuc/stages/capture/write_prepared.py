@@ -21,7 +21,12 @@ from npuc.dump_ir import IrDump
 from npuc.stages.capture.capture import Captured
 from npuc.stages.capture.compare_precision import TRAINED, PrecisionStage, compare_precision
 from npuc.stages.capture.compare_rewrites import Compared, compare_rewrites
-from npuc.stages.capture.float_program import copy_graphs, keep_captured, keep_float_program
+from npuc.stages.capture.float_program import (
+    copy_graphs,
+    drop_float_program,
+    keep_captured,
+    keep_float_program,
+)
 from npuc.stages.capture.observe import draw_requests
 from npuc.stages.capture.observe_program import (
     CAPTURED,
@@ -104,7 +109,7 @@ def _write(
     write_remarks(remarks, folder)
     nested = _write_model(job, program, subnetworks, folder)
     requests = draw_requests(program.requests, job.recipe.calibration.samples)
-    if job.keeps_float and trains(job.recipe):
+    if trains(job.recipe):
         keep_float_program(master, subnetworks, requests, folder)
     layers = dict(quantized.layers)
     for network in nested:
@@ -113,7 +118,9 @@ def _write(
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
     feeds: RecordedFeeds = {}
-    if job.keeps_float and not trains(job.recipe):
+    if not job.keeps_float:
+        drop_float_program(folder)
+    elif not trains(job.recipe):
         keep_captured(master, requests, float_folder / CAPTURED, folder)
         feeds = observed.feeds
     return summarize(program, quantized, nested, sources), feeds

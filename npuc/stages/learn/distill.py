@@ -1,4 +1,4 @@
-"""Stage 0 of the low tier: the model gives way to a student distilled from it."""
+"""The model gives way to a student distilled from it."""
 
 from __future__ import annotations
 

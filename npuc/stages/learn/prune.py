@@ -1,4 +1,4 @@
-"""Stage 3b of the mid tier: channels are put in order of importance and nested sub-networks are trained together."""
+"""Channels are put in order of importance and nested sub-networks are trained together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 4b, where the recipe asks for it: the quantised program is fine-tuned towards the float program."""
+"""The quantised program is fine-tuned towards the float program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 6: every segment becomes a binary for its processor; finished ones come from the cache."""
+"""Every segment becomes a binary for its processor; finished ones come from the cache."""
 
 from __future__ import annotations
 
@@ -149,8 +149,16 @@ def _npu_key(job: LowerJob, segment: Segment, weights_sha256: str) -> str:
         soc,
         list(job.plan.chips),
         versions,
-        package_digest("targets"),
+        package_digest(*_packages(job, segment.processor)),
     )
+
+
+def _packages(job: LowerJob, processor: str) -> list[str]:
+    """What makes a binary: the targets, and the package that brought the accelerator along."""
+    makers = {
+        type(entry).__module__.partition(".")[0] for entry in job.accelerators if entry.name == processor
+    }
+    return sorted({"targets", *makers})
 
 
 def _graph(component: Component) -> bytes:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from npuc.artifact.feeds import cast_feeds, segment_feeds
 from npuc.artifact.paths import MODEL_FOLDER
 from npuc.artifact.samples import load_samples
 from npuc.caching.cache import Cache, content_key, package_digest
-from npuc.stages.place.plan import Plan, Segment, cast_feeds, segment_feeds
+from npuc.stages.place.plan import Plan, Segment
 from program.onnx_executor import OnnxExecutor
 from program.program import Array, Feeds
 from targets.contract.shared_weights import SharedGraph, SharesWeights

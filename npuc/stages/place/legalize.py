@@ -8,12 +8,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from npuc.artifact.feeds import cast_feeds
 from npuc.artifact.paths import MODEL_FOLDER
 from npuc.artifact.samples import load_samples
 from npuc.artifact.weights_file import large_initializers
 from npuc.stages.capture.float_program import FloatProgram, load_float_program
 from npuc.stages.capture.prepared import Prepared
-from npuc.stages.place.plan import cast_feeds
 from npuc.stages.place.scheme import NpuChoice
 from passes.core.errors import FormatRangeError
 from passes.integer.quantised_graph import is_quantised, source_scheme

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from npuc.artifact.manifest import NpuRecord
 from npuc.artifact.weights_file import WEIGHTS_NAME
 from npuc.compare.binary.agreement import Bound
-from program.program import Array, Component, Feeds, TensorSpec
+from program.program import Component
 from targets.contract.names import CPU
 from targets.placing.coverage import Coverage
 
@@ -87,26 +87,3 @@ class Plan:
     def segments(self) -> tuple[Segment, ...]:
         """All segments, in order."""
         return tuple(segment for plan in self.components.values() for segment in plan.segments)
-
-
-def segment_feeds(
-    feeds: Sequence[Feeds], references: Sequence[Callable[[Feeds], dict[str, Array]]]
-) -> list[list[Feeds]]:
-    """Returns what each segment of a component is fed, given what the component is fed.
-
-    Args:
-        feeds: Samples of the component.
-        references: The segments' reference graphs, in order.
-    """
-    values = [dict(feed) for feed in feeds]
-    result: list[list[Feeds]] = []
-    for reference in references:
-        result.append([dict(feed) for feed in values])
-        for feed in values:
-            feed |= reference(feed)
-    return result
-
-
-def cast_feeds(feeds: Feeds, inputs: Sequence[TensorSpec]) -> Feeds:
-    """Returns the feeds a component reads, in its own element types."""
-    return {spec.name: feeds[spec.name].astype(spec.numpy_dtype, copy=False) for spec in inputs}

@@ -1,4 +1,4 @@
-"""Stage 5: which processor of the device runs which part of every component.
+"""Which processor of the device runs which part of every component.
 
 Without an NPU back end that is the CPU, and the graphs are the prepared ones. An NPU gets graphs of its own, in a
 number format it computes in, with weights and reference graphs in `npu/`. Those files are for verification and do

@@ -1,4 +1,4 @@
-"""Stage 7: every binary is executed and compared; what disagrees is not shipped."""
+"""Every binary is executed and compared; what disagrees is not shipped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from npuc.artifact.feeds import cast_feeds, segment_feeds
 from npuc.artifact.manifest import Agreement
 from npuc.artifact.paths import MODEL_FOLDER
 from npuc.compare.binary.agreement import worst
@@ -16,7 +17,7 @@ from npuc.compare.source.samples import count_ordinary
 from npuc.errors import AgreementError
 from npuc.stages.lower.lower import LoweredPlan
 from npuc.stages.lower.lower_shared import Outputs
-from npuc.stages.place.plan import Plan, Segment, cast_feeds, segment_feeds
+from npuc.stages.place.plan import Plan, Segment
 from npuc.terminal.progress import Advance
 from program.onnx_executor import OnnxExecutor
 from program.program import Executor

@@ -1,4 +1,4 @@
-"""Stage 7: manifest and report."""
+"""Manifest and report."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from exporter.families.multimodal_transformer.errors import DataError
 from npuc.demo.digits import read_digits
+from npuc.demo.errors import DataError
 
 
 def digit_file(digit):

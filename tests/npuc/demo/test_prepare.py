@@ -3,9 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
-from exporter.families.multimodal_transformer.errors import DataError
 from exporter.families.multimodal_transformer.splits import Split
 from npuc.demo.corpus import load_corpus, save_corpus
+from npuc.demo.errors import DataError
 from npuc.demo.prepare import prepare, split_digits
 
 

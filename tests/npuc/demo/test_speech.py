@@ -4,8 +4,8 @@ import stat
 import numpy as np
 import pytest
 
-from exporter.families.multimodal_transformer.errors import DataError, ToolMissingError
 from exporter.families.multimodal_transformer.splits import Split
+from npuc.demo.errors import DataError, ToolMissingError
 from npuc.demo.speech import (
     VARIANTS,
     Utterance,

@@ -39,7 +39,7 @@ def processors():
     return [HtpAccelerator(find_htp_soc("SM8750")), HvxAccelerator()]
 
 
-def _place(component, processors, refused=()):
+def _place(component, processors, refused=None):
     on_cpu = find_target("snapdragon").partition(component, find_device("galaxy-s25"))
     return {row.node: row for row in place_component(component, processors, on_cpu, refused).nodes}
 
@@ -54,7 +54,7 @@ def test_what_the_first_processor_refuses_goes_to_the_next_with_its_codes(proces
 
 
 def test_what_the_first_compiler_has_refused_goes_to_the_next(processors):
-    rows = _place(_quantised(8192), processors, refused=["product"])
+    rows = _place(_quantised(8192), processors, refused={processors[0].name: ["product"]})
     assert {name for name, row in rows.items() if row.placement == "hvx"} >= {"norm", "product", "relu"}
     assert "not on HTP: its compiler refuses the node" in rows["product"].reason
 

@@ -45,8 +45,8 @@ def test_one_bad_sample_among_good_ones_fails():
 def test_noise_of_an_npu_adds_up_over_layers():
     gates = Gates()
     assert npu_bound("float16", gates).min_sqnr == 55
-    assert npu_bound("a16w4", gates, layers=10).min_sqnr == 40
-    assert npu_bound("a8w8", gates, layers=2).min_sqnr == pytest.approx(27, abs=0.1)
+    assert npu_bound("16 bit", gates, layers=10).min_sqnr == 40
+    assert npu_bound("8 bit", gates, layers=2).min_sqnr == pytest.approx(27, abs=0.1)
 
 
 def test_bound_follows_the_least_precise_format():

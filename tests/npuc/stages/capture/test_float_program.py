@@ -4,12 +4,16 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from npuc.artifact.weights_file import write_weights
 from npuc.stages.capture.float_program import (
     copy_graphs,
     drop_float_program,
+    keep_captured,
     keep_float_program,
     load_float_program,
 )
+from npuc.stages.capture.prepared import Prepared
+from npuc.stages.learn.nested import Nested
 from passes.integer.requantize import requantize
 from passes.integer.scheme import Scheme
 from passes.learning.subnetworks.nested import Subnetwork, narrow
@@ -43,7 +47,7 @@ def program():
 def loaded(program, tmp_path):
     master = copy_graphs(program)
     nested = keep_float_program(master, (FULL, HALF, THIRD), program.requests, tmp_path)
-    return load_float_program(master, nested, tmp_path)
+    return load_float_program(Prepared(master, {}, (), nested, {}), tmp_path)
 
 
 def test_sub_networks_compute_what_the_narrowed_program_does(program, loaded):
@@ -75,7 +79,19 @@ def test_integer_weights_of_one_name_are_the_same_bytes(loaded):
     assert sum(key.endswith(".int8") for key in seen) == 6
 
 
-def test_without_training_there_is_none(program, loaded, tmp_path):
+def test_without_training_the_captured_weights_are_kept_as_they_lie(program, tmp_path):
+    captured = tmp_path / "captured"
+    captured.mkdir()
+    write_weights(program.components, captured)
+    keep_captured(program, program.requests, captured, tmp_path)
+    assert not captured.exists()
+    nested = (Nested("full", {}, 0, 1.0),)
+    loaded = load_float_program(Prepared(program, {}, (), nested, {}), tmp_path)
+    assert len(loaded.feeds["model"]) == 3
+    given = load_float_program(Prepared(program, {}, (), nested, {}, {"model": [{}]}), tmp_path)
+    assert given.feeds == {"model": [{}]}  # what was recorded before is not recorded again
+
+
+def test_it_is_no_part_of_an_artifact(loaded, tmp_path):
     drop_float_program(tmp_path)
     assert not list(tmp_path.iterdir())
-    assert load_float_program(program, (), tmp_path) is None

@@ -45,7 +45,8 @@ def test_a_missing_cross_compiler_is_named(monkeypatch):
     device = find_device("galaxy-s25")
     with pytest.raises(ToolError, match="pip install"):
         choose_format(_recipe("hvx"), hexagon.HvxAccelerator(), device)
-    assert choose_format(_recipe("hvx"), hexagon.HvxAccelerator(), device, needs_tool=False).scheme == "hvx"
+    choice = choose_format(_recipe("hvx"), hexagon.HvxAccelerator(), device, needs_tool=False)
+    assert choice.format is not None and choice.format.name == "hvx"
 
 
 def test_a_processor_behind_the_first_is_left_out_with_a_note_where_its_emulator_is_missing(monkeypatch):

@@ -1,4 +1,4 @@
-"""Errors of the reference model's data preparation and training."""
+"""Errors of the bundled model's data preparation and training."""
 
 from __future__ import annotations
 
