@@ -137,7 +137,7 @@ def _options(steps: int, seed: int, data: Path | None, weights: LossWeights) -> 
 
 
 def _teacher(folder: ModelFolder) -> Task:
-    from npuc.demo.distillation_task import ReferenceTask
+    from npuc.demo.student.task import ReferenceTask
 
     task = ReferenceTask(ModelConfig.from_json(folder.config))
     task.network.load_state_dict(load(folder.read_bytes("model.safetensors")))

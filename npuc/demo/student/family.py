@@ -9,7 +9,7 @@ from typing import Any
 from exporter.families.multimodal_transformer.config import ModelConfig
 from exporter.files.model_folder import ModelFolder
 from exporter.options import CaptureOptions
-from npuc.demo.student_layout import multimodal_transformer_layout
+from npuc.demo.student.layout import multimodal_transformer_layout
 from passes.learning.distillation.families import StudentFamily
 from passes.learning.distillation.task import Batch, Task
 from passes.learning.training.batches import DrawnStream
@@ -19,7 +19,7 @@ from passes.learning.training.errors import TrainingError
 
 def _build_reference(config: Mapping[str, Any], _folder: ModelFolder, _options: CaptureOptions) -> Task:
     # torch takes seconds to import: layouts are asked for without training
-    from npuc.demo.distillation_task import ReferenceTask
+    from npuc.demo.student.task import ReferenceTask
 
     return ReferenceTask(ModelConfig.from_json(config))
 
@@ -32,7 +32,7 @@ def _reference_stream(
     options: CaptureOptions,  # noqa: ARG001 (protocol)
     augmenter: Augmenter | None = None,
 ) -> DrawnStream[Batch]:
-    from npuc.demo.distillation_task import reference_stream
+    from npuc.demo.student.task import reference_stream
 
     if augmenter is not None:
         raise TrainingError(

@@ -1,0 +1,1 @@
+"""A smaller model of the bundled one's family, distilled from it."""
