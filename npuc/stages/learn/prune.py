@@ -25,10 +25,10 @@ from passes.learning.pruning.plan import Loss, PlanOptions, prunable
 from passes.learning.pruning.taylor import taylor
 from passes.learning.subnetworks.nested import (
     Subnetwork,
-    elastic_groups,
-    elastic_remarks,
+    nested_groups,
     order_channels,
     plan_subnetworks,
+    subnetwork_remarks,
 )
 from passes.learning.subnetworks.sensitivity import (
     MOST_OPERATIONS,
@@ -36,7 +36,7 @@ from passes.learning.subnetworks.sensitivity import (
     measure_loss,
     unmeasured_remark,
 )
-from passes.learning.subnetworks.train import ElasticOptions, elastic_training_remark, train_elastic
+from passes.learning.subnetworks.train import SubnetworkOptions, subnetwork_training_remark, train_subnetworks
 from passes.learning.training.data.augmenter import Augmenter
 from passes.learning.training.loss_curve import LossCurve
 from passes.learning.training.recording import Recording
@@ -104,11 +104,11 @@ def prune_program(job: PruneJob, program: Program, feeds: Mapping[str, Sequence[
     loss, remarks = _allocation(job, program, dependencies, groups, recordings, options)
     shares = {subnetwork.name: subnetwork.operations for subnetwork in settings.subnetworks}
     subnetworks = plan_subnetworks(dependencies, groups, loss or scores, shares, options)
-    remarks += elastic_remarks(subnetworks, groups)
+    remarks += subnetwork_remarks(subnetworks, groups)
     curve = None
     if recordings and any(subnetwork.widths for subnetwork in subnetworks):
         curve, subnetworks = _train(job, program, dependencies, subnetworks, recordings)
-        remarks.append(elastic_training_remark(curve, _training(job)))
+        remarks.append(subnetwork_training_remark(curve, _training(job)))
         first, last = remarks[-1].numbers["loss_first"], remarks[-1].numbers["loss_last"]
         job.reporter.note(f"training of sub-networks: loss {first:.4g} at first, {last:.4g} at last")
     return Pruned(tuple(subnetworks), tuple(remarks), curve)
@@ -129,7 +129,7 @@ def _order(
         if requests:
             feeds = record_feeds(program, _executors(program), draw_requests(requests, _IMPORTANCE_REQUESTS))
         scores = _importance(job.settings, program, dependencies, feeds)
-        names = {group.name for group in elastic_groups(dependencies, options)}
+        names = {group.name for group in nested_groups(dependencies, options)}
         chosen = [group for group in dependencies.groups if group.name in names]
         dependencies = order_channels(program, dependencies, chosen, scores)
         advance(1, 0)
@@ -187,9 +187,9 @@ def _executors(program: Program) -> dict[str, OnnxExecutor]:
     return {name: OnnxExecutor(component.model) for name, component in program.components.items()}
 
 
-def _training(job: PruneJob) -> ElasticOptions:
+def _training(job: PruneJob) -> SubnetworkOptions:
     settings = job.settings
-    return ElasticOptions(
+    return SubnetworkOptions(
         steps=settings.steps,
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
@@ -209,6 +209,6 @@ def _train(
 ) -> tuple[LossCurve, list[Subnetwork]]:
     options = _training(job)
     with job.reporter.phase("train", options.steps) as advance:
-        return train_elastic(
+        return train_subnetworks(
             program, dependencies, subnetworks, recordings, options, lambda _point: advance(1, 0)
         )

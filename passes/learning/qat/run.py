@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from passes.learning.pruning.dependencies import analyse
 from passes.learning.subnetworks.nested import Subnetwork
 from passes.learning.subnetworks.own_vectors import OwnVectors
-from passes.learning.subnetworks.train import ElasticProgram, sandwich_losses
+from passes.learning.subnetworks.train import NestedProgram, sandwich_losses
 from passes.learning.training.loss_curve import LossCurve, LossPoint
 from passes.learning.training.master_weights import FloatWeights, restore_master_weights, write_master_weights
 from passes.learning.training.recording import Recording
@@ -99,7 +99,7 @@ def train_quantized_subnetworks(
     Args:
         program: With ordered channels; it gets the new codes, weights and scales in place.
         weights: From `float_weights`, before it was quantised.
-        subnetworks: From `train_elastic` or `plan_subnetworks`, the largest first.
+        subnetworks: From `train_subnetworks` or `plan_subnetworks`, the largest first.
         recordings: Requests that the float program answered.
         options: How long and how fast.
         on_step: Called after each step.
@@ -113,16 +113,16 @@ def train_quantized_subnetworks(
         PassError: An operator has no rule.
     """
     dependencies = analyse(program)
-    elastic = ElasticProgram(program, dependencies, options.learn_scales)
-    vectors = OwnVectors(program, elastic.program, dependencies, subnetworks)
+    nested = NestedProgram(program, dependencies, options.learn_scales)
+    vectors = OwnVectors(program, nested.program, dependencies, subnetworks)
 
     def loss(batch: Sequence[Recording]) -> dict[str, Tensor]:
-        return sandwich_losses(elastic, vectors, subnetworks, batch)
+        return sandwich_losses(nested, vectors, subnetworks, batch)
 
-    trained = nn.ModuleList([elastic.program, vectors])
-    curve = _train(program, elastic.program, trained, loss, weights, recordings, options, on_step)
+    trained = nn.ModuleList([nested.program, vectors])
+    curve = _train(program, nested.program, trained, loss, weights, recordings, options, on_step)
     if master is not None:
-        write_master_weights(elastic.program, master)
+        write_master_weights(nested.program, master)
     return curve, vectors.given_to(subnetworks)
 
 

@@ -42,7 +42,7 @@ class Subnetwork:
     vectors: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
 
-def elastic_groups(dependencies: Dependencies, options: PlanOptions) -> list[Group]:
+def nested_groups(dependencies: Dependencies, options: PlanOptions) -> list[Group]:
     """Returns the groups that sub-networks may narrow.
 
     Their channels must be the first factor of every axis they run through (`lead_heads` sees to it for heads), and a
@@ -89,7 +89,7 @@ def plan_subnetworks(
 
     Args:
         dependencies: From `analyse`.
-        groups: From `elastic_groups`.
+        groups: From `nested_groups`.
         loss: What narrowing a group costs (see `measure_loss`), or scores by group name, in any order of channels.
         shares: Name → share of the operations, from the largest to the smallest.
         options: Smallest widths and steps.
@@ -163,7 +163,7 @@ def narrow(program: Program, subnetwork: Subnetwork) -> None:
     cut(program, dependencies, kept)
 
 
-def elastic_remarks(subnetworks: Sequence[Subnetwork], groups: Sequence[Group]) -> list[Remark]:
+def subnetwork_remarks(subnetworks: Sequence[Subnetwork], groups: Sequence[Group]) -> list[Remark]:
     """States the width of every group in every sub-network."""
     return [
         Remark(

@@ -14,7 +14,7 @@ import torch
 
 from passes.learning.pruning.dependencies import Dependencies, Group
 from passes.learning.pruning.plan import Loss, PlanOptions, next_width, operations
-from passes.learning.subnetworks.train import ElasticProgram
+from passes.learning.subnetworks.train import NestedProgram
 from passes.learning.training.recording import Recording
 from passes.learning.training.self_distillation import distillation_losses, learned_together
 from program.program import Program
@@ -65,7 +65,7 @@ def measure_loss(
     Args:
         program: Float graphs with ordered channels.
         dependencies: Of that program.
-        groups: From `elastic_groups`, of these dependencies.
+        groups: From `nested_groups`, of these dependencies.
         recordings: What the program answered. One of each that share a picture is asked, `PROBED_REQUESTS` at most.
         options: Smallest widths and steps.
 
@@ -74,7 +74,7 @@ def measure_loss(
         between.
     """
     probes = _probes(recordings)
-    module = ElasticProgram(program, dependencies)
+    module = NestedProgram(program, dependencies)
     curves = {}
     for group in groups:
         widths = _probed_widths(group, options)
@@ -99,7 +99,7 @@ def _probed_widths(group: Group, options: PlanOptions) -> list[int]:
 
 
 @torch.no_grad()
-def _loss(module: ElasticProgram, probes: Sequence[Recording], widths: dict[str, int]) -> float:
+def _loss(module: NestedProgram, probes: Sequence[Recording], widths: dict[str, int]) -> float:
     total = 0.0
     for start in range(0, len(probes), _BATCH):
         batch = probes[start : start + _BATCH]

@@ -44,7 +44,7 @@ FULL_WEIGHT = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
-class ElasticOptions(RecordedTraining):
+class SubnetworkOptions(RecordedTraining):
     """How long and how fast to train.
 
     Attributes:
@@ -60,7 +60,7 @@ class ElasticOptions(RecordedTraining):
     keep_full: bool = False
 
 
-class ElasticProgram(nn.Module):
+class NestedProgram(nn.Module):
     """A program as torch modules that can compute any of its sub-networks.
 
     Channels that a sub-network lacks are silenced where they are read: those rows of the reading weights are zero.
@@ -140,12 +140,12 @@ class _Replay(nn.Module):
         return replay(self.program, batch)
 
 
-def train_elastic(
+def train_subnetworks(
     program: Program,
     dependencies: Dependencies,
     subnetworks: Sequence[Subnetwork],
     recordings: Sequence[Recording],
-    options: ElasticOptions,
+    options: SubnetworkOptions,
     on_step: Callable[[LossPoint], None] | None = None,
 ) -> tuple[LossCurve, list[Subnetwork]]:
     """Trains a program whose channels are ordered; its graphs get the new weights in place.
@@ -166,7 +166,7 @@ def train_elastic(
             diverged.
         PassError: An operator has no rule.
     """
-    module = ElasticProgram(program, dependencies)
+    module = NestedProgram(program, dependencies)
     vectors = OwnVectors(program, module.program, dependencies, subnetworks)
     networks = [network for network in subnetworks if network.widths or not options.keep_full]
     if options.keep_full:
@@ -185,7 +185,7 @@ def train_elastic(
 
 
 def sandwich_losses(
-    module: ElasticProgram,
+    module: NestedProgram,
     vectors: OwnVectors,
     subnetworks: Sequence[Subnetwork],
     batch: Sequence[Recording],
@@ -213,11 +213,11 @@ def sandwich_losses(
     return {name: torch.stack(values).mean() for name, values in terms.items()}
 
 
-def elastic_training_remark(curve: LossCurve, options: ElasticOptions) -> Remark:
+def subnetwork_training_remark(curve: LossCurve, options: SubnetworkOptions) -> Remark:
     """States what training did: mean losses of its first and of its last tenth."""
     trained = "gains and biases of narrowed networks" if options.keep_full else "full and narrowed networks"
     why = f"{trained} trained together towards the answers of the full one"
-    return training_remark("ElasticTraining", curve, options, why)
+    return training_remark("SubnetworkTraining", curve, options, why)
 
 
 def _check_vectors(vectors: OwnVectors) -> None:

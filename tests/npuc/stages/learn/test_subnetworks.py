@@ -7,7 +7,7 @@ from npuc.artifact.weights_file import write_weights
 from npuc.stages.learn.subnetworks import record_subnetwork_feeds, write_subnetworks
 from passes.learning.pruning.dependencies import analyse
 from passes.learning.pruning.plan import PlanOptions
-from passes.learning.subnetworks.nested import Subnetwork, elastic_groups, lay_out
+from passes.learning.subnetworks.nested import Subnetwork, lay_out, nested_groups
 from tests.captures import normalised
 
 
@@ -16,7 +16,7 @@ def written(tiny_qwen, tmp_path_factory):
     """The folder, the program with the graphs of both networks, and the networks."""
     folder = tmp_path_factory.mktemp("model")
     program = normalised(tiny_qwen)
-    groups = elastic_groups(analyse(program), PlanOptions(keep_cache=False))
+    groups = nested_groups(analyse(program), PlanOptions(keep_cache=False))
     widths = {group.name: group.size // 2 for group in groups if group.cached}
     assert widths
     networks = (Subnetwork("full", {}, 1.0), Subnetwork("low_power", widths, 0.8))

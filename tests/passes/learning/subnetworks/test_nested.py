@@ -18,11 +18,11 @@ from passes.learning.pruning.plan import PlanOptions, prunable
 from passes.learning.subnetworks.nested import (
     Subnetwork,
     derive,
-    elastic_groups,
-    elastic_remarks,
     lay_out,
+    nested_groups,
     order_channels,
     plan_subnetworks,
+    subnetwork_remarks,
 )
 from passes.pipeline import quantize
 from program.number_format import Format
@@ -52,7 +52,7 @@ def prepared(bert: Program, fresh: Callable[[Program], Program]) -> tuple[Progra
     """Ordered and planned."""
     program = fresh(bert)
     dependencies, importance = analyse(program), scores(program)
-    groups = elastic_groups(dependencies, OPTIONS)
+    groups = nested_groups(dependencies, OPTIONS)
     subnetworks = plan_subnetworks(dependencies, groups, importance, SHARES, OPTIONS)
     order_channels(program, dependencies, groups, importance)
     return program, subnetworks
@@ -69,7 +69,7 @@ def test_ordering_and_layout_keep_the_function(bert: Program, prepared: tuple, i
 def test_each_weight_is_narrowed_along_one_axis(residual_net: Program, bert: Program) -> None:
     for program in (residual_net, bert):
         dependencies = analyse(program)
-        groups = elastic_groups(dependencies, OPTIONS)
+        groups = nested_groups(dependencies, OPTIONS)
         matrices = [m.name for g in groups for m in g.members if len(dependencies.initializers[m.name]) > 1]
         assert groups and len(matrices) == len(set(matrices))
         assert all(group.kind in (Kind.FFN, Kind.HEADS, Kind.CONV) for group in groups)
@@ -121,16 +121,16 @@ def test_shares_and_remarks(prepared: tuple) -> None:
     program, subnetworks = prepared
     assert [subnetwork.share <= share for subnetwork, share in zip(subnetworks, SHARES.values(), strict=True)]
     assert subnetworks[1].share > subnetworks[2].share
-    groups = elastic_groups(analyse(program), OPTIONS)
-    remarks = elastic_remarks(subnetworks, groups)
+    groups = nested_groups(analyse(program), OPTIONS)
+    remarks = subnetwork_remarks(subnetworks, groups)
     assert len(remarks) == len(groups) * 3
     assert all(remark.numbers["width"] <= remark.numbers["size"] for remark in remarks)
 
 
 def test_the_cache_of_a_decoder_is_left_alone(qwen: Program) -> None:
     dependencies = analyse(qwen)
-    assert not any(group.cached for group in elastic_groups(dependencies, PlanOptions()))
-    assert any(group.kind is Kind.FFN for group in elastic_groups(dependencies, PlanOptions()))
+    assert not any(group.cached for group in nested_groups(dependencies, PlanOptions()))
+    assert any(group.kind is Kind.FFN for group in nested_groups(dependencies, PlanOptions()))
 
 
 def test_fewer_query_heads_read_the_first_bytes_and_leave_the_cache(
@@ -140,7 +140,7 @@ def test_fewer_query_heads_read_the_first_bytes_and_leave_the_cache(
     options = PlanOptions(kinds=(Kind.HEADS,), least=0.25)
     assert lead_heads(program, analyse(program), prunable(analyse(program), options))
     dependencies = analyse(program)
-    groups = elastic_groups(dependencies, options)
+    groups = nested_groups(dependencies, options)
     names = [group.name for group in groups]
     assert sum("q_proj" in name for name in names) == 3 and sum("attn.qkv" in name for name in names) == 3
     small = Subnetwork("small", {group.name: 1 for group in groups}, 0.5)

