@@ -167,7 +167,7 @@ def subnetwork_remarks(subnetworks: Sequence[Subnetwork], groups: Sequence[Group
     """States the width of every group in every sub-network."""
     return [
         Remark(
-            "Elastic",
+            "Subnetworks",
             group.name,
             "",
             f"{subnetwork.widths.get(group.name, group.size)} of {group.size} {group.kind} in {subnetwork.name}",

@@ -44,7 +44,7 @@ def forecast_operations(
 def unmeasured_remark(forecast: float) -> Remark:
     """States that widths follow importance, since measuring would take too long."""
     return Remark(
-        "Elastic",
+        "Subnetworks",
         "program",
         "",
         "widths chosen by importance instead of measured losses",
