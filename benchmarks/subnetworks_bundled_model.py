@@ -1,6 +1,6 @@
 """Exact match of the bundled model's nested sub-networks, before and after their joint training, for several seeds.
 
-    python -m benchmarks.subnetworks_bundled_model [--seeds 3] [--steps 1200] [--data-dir build/demo-data --examples 828]
+    python -m benchmarks.subnetworks_bundled_model [--seeds 3] [--steps 1200] [--data-dir DIR --examples 828]
 
 Runs the stage of the mid tier with the recipe's own settings, in float32: what precision costs is another table.
 The bundled test set is asked, and with `--data-dir`, the folder that `npuc.demo.prepare` makes, any

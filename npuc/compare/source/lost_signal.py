@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import onnx_ir as ir
 
 from npuc.compare.joined_outputs import joined_outputs
+from passes.core.graph_windows import run_windows
 from program.agreement import energies
-from program.onnx_executor import OnnxExecutor
 from program.program import Array, Feeds
 from program.quantities import NO_JOINTS
 
-CHUNK_BYTES = 1 << 28
-"""Intermediate values looked at in one run of both graphs; float32."""
+WINDOW_BYTES = 1 << 28
+"""Values of one window of a graph."""
 
 
 def lost_signal(before: ir.Model, after: ir.Model, feeds: Feeds, least: float) -> str:
@@ -31,9 +30,7 @@ def lost_signal(before: ir.Model, after: ir.Model, feeds: Feeds, least: float) -
         The first node whose output is below it, in words, with the ratio of its output and of what it reads; of none
         is, the one with the least. Empty where the graphs have no values in common.
     """
-    ratios: dict[str, float] = {}
-    for names in _chunks(before, after):
-        ratios |= _measure(before, after, names, feeds)
+    ratios = _measure(before, after, feeds)
     nodes = [node for node in before.graph if any((output.name or "") in ratios for output in node.outputs)]
     if not nodes:
         return ""
@@ -55,43 +52,39 @@ def _describe(node: ir.Node, ratios: Mapping[str, float]) -> str:
     return f"node {node.name or node.op_type} ({node.op_type}): {ratio:.1f} dB{behind}"
 
 
-def _chunks(before: ir.Model, after: ir.Model) -> Iterator[list[str]]:
-    """Yields names of float values that both graphs compute, some megabytes at a time."""
-    known = {output.name: output for node in before.graph for output in node.outputs if _is_float(output)}
-    chunk: list[str] = []
-    size = 0
-    for node in after.graph:
-        for output in node.outputs:
-            other = known.get(output.name)
-            if other is None or not _is_float(output) or other.shape != output.shape:
-                continue
-            nbytes = 4 * int(np.prod(other.shape.numpy())) if other.shape is not None else 0
-            if chunk and size + nbytes > CHUNK_BYTES:
-                yield chunk
-                chunk, size = [], 0
-            chunk.append(output.name or "")
-            size += nbytes
-    if chunk:
-        yield chunk
+def _measure(before: ir.Model, after: ir.Model, feeds: Feeds) -> dict[str, float]:
+    """Ratio of each float value that both graphs compute, in dB; of both, some windows of values are held at a time."""
+    made = {output.name: output for node in before.graph for output in node.outputs if _is_float(output)}
+    outputs = [output for node in after.graph for output in node.outputs if _is_float(output)]
+    shared = {
+        output.name
+        for output in outputs
+        if (other := made.get(output.name)) is not None and other.shape == output.shape
+    }
+    joints = joined_outputs(before)
+    expected: dict[str, Array] = {}
+    ratios: dict[str, float] = {}
+    pending = _values(before, feeds)
+    for name, actual in _values(after, feeds):
+        if name not in shared:
+            continue
+        while name not in expected and (found := next(pending, None)) is not None:
+            if found[0] in shared:
+                expected[found[0]] = found[1]
+        if name in expected:
+            parts = energies(expected.pop(name), actual, joints.get(name, NO_JOINTS))
+            ratios[name] = min(energy.ratio for energy in parts)
+    return ratios
+
+
+def _values(model: ir.Model, feeds: Feeds) -> Iterator[tuple[str, Array]]:
+    """Yields what the nodes of a graph make, in order."""
+    typed = {value.name: value.dtype.numpy() for value in model.graph.inputs if value.dtype is not None}
+    given = {name: feeds[name].astype(dtype, copy=False) for name, dtype in typed.items() if name is not None}
+    for window in run_windows(model, [given], WINDOW_BYTES):
+        for results in window:
+            yield from results.items()
 
 
 def _is_float(value: ir.Value) -> bool:
     return value.dtype in (ir.DataType.FLOAT, ir.DataType.FLOAT16) and value.shape is not None
-
-
-def _measure(before: ir.Model, after: ir.Model, names: list[str], feeds: Feeds) -> dict[str, float]:
-    expected, actual = _run(before, names, feeds), _run(after, names, feeds)
-    joints = joined_outputs(before)
-    return {
-        name: min(
-            energy.ratio for energy in energies(expected[name], actual[name], joints.get(name, NO_JOINTS))
-        )
-        for name in names
-    }
-
-
-def _run(model: ir.Model, names: list[str], feeds: Feeds) -> Mapping[str, Array]:
-    inputs = [value.name for value in model.graph.inputs]
-    typed = {value.name: value.dtype.numpy() for value in model.graph.inputs if value.dtype is not None}
-    given = {name: feeds[name].astype(typed[name], copy=False) for name in inputs if name is not None}
-    return OnnxExecutor(model, names)(given)
