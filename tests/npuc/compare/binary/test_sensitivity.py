@@ -81,7 +81,7 @@ def test_a_bound_on_the_largest_difference_stays(graph):
 
 def test_the_manifest_states_and_reads_such_a_bound():
     bound = Bound(min_sqnr=21.2, own=True)
-    assert str(bound) == "SQNR >= 21.2 dB, as its reference by itself"
+    assert str(bound.record()) == "SQNR >= 21.2 dB, as its reference by itself"
     assert Bound.of(bound.record()) == bound
 
 
