@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from passes.core.properties import CHECKED
 from targets.errors import ToolError
 from targets.tools.environment import ToolEnvironment
 from targets.tools.tool import find_tool
@@ -56,3 +57,11 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _checked_properties():
+    """Passes keep what they declare, wherever a test runs them."""
+    token = CHECKED.set(True)
+    yield
+    CHECKED.reset(token)

@@ -3,6 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
+from passes.core.infer_shapes import InferShapes
 from passes.float.calibration.calibrate import calibrate, calibration_method
 from passes.float.precision import PrecisionPolicy
 from passes.pipeline import quantize
@@ -28,6 +29,7 @@ def float_program():
         value.const_value, value.shape = ir.tensor(values, name=name), ir.Shape(shape)
         model.graph[2 * index].name = f"layer_{index}"
     component = Component(ONLY, Role.MODEL, Modality.TEXT, model)
+    InferShapes()(model)
     for node in model.graph:
         node.metadata_props["npuc.modality"] = "text"
     return Program("generic", {ONLY: component}, {}, {}, (), {})

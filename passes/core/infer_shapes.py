@@ -7,18 +7,21 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
 from passes.core.errors import PassError
-from program.remark import Remark
+from passes.core.graph_pass import GraphPass
+from passes.core.properties import SHAPES
 
 
-class InferShapes(ir.passes.InPlacePass):
+class InferShapes(GraphPass):
     """Fills in element types and static shapes of all values.
 
     Attributes:
         remarks: Always empty; nothing is decided here.
     """
 
+    gives = (SHAPES,)
+
     def __init__(self) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Infers.

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.core.errors import PassError
+from passes.core.graph_pass import GraphPass
 from program.program import MODALITY_KEY, Array
 from program.remark import Remark
 
@@ -21,15 +22,8 @@ CONSTANT_SUFFIX = "/constant"
 """Ends the names of constants that rewrites make; `PrefixConstants` puts the component's name in front."""
 
 
-class Rewrite(ir.passes.InPlacePass):
-    """A pass that looks at one node after the other.
-
-    Attributes:
-        remarks: Decisions taken so far, in graph order.
-    """
-
-    def __init__(self) -> None:
-        self.remarks: list[Remark] = []
+class Rewrite(GraphPass):
+    """A pass that looks at one node after the other."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Offers every node of the graph to `rewrite_node`."""

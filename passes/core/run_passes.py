@@ -9,6 +9,7 @@ from typing import Protocol
 import onnx_ir as ir
 
 from passes.core.errors import PassError
+from passes.core.properties import CHECKED, Property, require
 from program.errors import DiagnosticError
 from program.program import Component
 from program.remark import Remark
@@ -21,6 +22,16 @@ class Pass(Protocol):
     """What the runner asks of a pass: an in-place `onnx_ir` pass that collects remarks."""
 
     remarks: list[Remark]
+
+    @property
+    def needs(self) -> tuple[Property, ...]:
+        """What must hold before it."""
+        ...
+
+    @property
+    def gives(self) -> tuple[Property, ...]:
+        """What holds behind it."""
+        ...
 
     def __call__(self, model: ir.Model, /) -> ir.passes.PassResult:
         """Rewrites the model in place."""
@@ -44,11 +55,16 @@ def run_passes(component: Component, passes: Iterable[Pass], on_pass: OnPass | N
     remarks: list[Remark] = []
     for step in passes:
         name = type(step).__name__
+        place = f"component {component.name}, {name}"
         start = time.perf_counter()
         try:
+            if CHECKED.get():
+                require(component.model, step.needs, f"before {place}")
             step(component.model)
+            if CHECKED.get():
+                require(component.model, step.gives, f"behind {place}")
         except DiagnosticError as error:
-            error.where = f"component {component.name}, {name}: {error.where}".rstrip(": ")
+            error.where = f"{place}: {error.where}".rstrip(": ")
             error.args = (error.render(),)
             raise
         except (ir.passes.InvariantError, ir.passes.PassError) as error:

@@ -8,7 +8,9 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.core.errors import PassError
+from passes.core.graph_pass import GraphPass
 from passes.core.lazy_tensor import cast
+from passes.core.properties import SHAPES
 from passes.core.rewrite import Builder, is_op, modality_of, shared_initializer
 from passes.float.float16 import LARGEST
 from passes.float.float32_nodes import BETWEEN, TAGGED, WIDE, float32_nodes
@@ -23,7 +25,7 @@ FLOAT32_SUFFIX = ".float32"
 _REMARKED_ELEMENTS = 1 << 16
 
 
-class ConvertFloat16(ir.passes.InPlacePass):
+class ConvertFloat16(GraphPass):
     """Makes inputs, outputs, initializers and nodes float16.
 
     A node computes in float32, between casts, if it is tagged `npuc.compute = float32`; if its operator is in
@@ -39,8 +41,10 @@ class ConvertFloat16(ir.passes.InPlacePass):
         remarks: Clamped constants and nodes kept in float32.
     """
 
+    needs = (SHAPES,)
+
     def __init__(self, wide: Collection[str] = ()) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._wide = frozenset(wide)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:

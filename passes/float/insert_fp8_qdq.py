@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.core.errors import PassError
+from passes.core.properties import TAGGED, without
 from passes.core.rewrite import Builder, Rewrite, integer, is_op, shared_initializer
 from passes.float.fp8 import storable_scales
 from passes.float.fp8_weight import quantised_weight
@@ -30,6 +31,11 @@ class InsertFp8Qdq(Rewrite):
         component: Name of the component; activation scales are named `<component>/…`.
         scales: Calibrated activation scales.
     """
+
+    needs = (
+        TAGGED,
+        without("Gemm"),
+    )
 
     def __init__(self, policy: PrecisionPolicy, component: str, scales: ActivationScales) -> None:
         super().__init__()

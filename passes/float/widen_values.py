@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import onnx_ir as ir
 
+from passes.core.graph_pass import GraphPass
+from passes.core.properties import SHAPES
 from passes.core.rewrite import COMPUTE_KEY, is_op, modality_of, small_constant
 from passes.float.float16 import FLOATS, LARGEST, SMALLEST_NORMAL, largest_finite
 from passes.float.masked_values import score_values
@@ -30,7 +32,7 @@ _SELECTS = frozenset(
 _MERGES = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
-class WidenValues(ir.passes.InPlacePass):
+class WidenValues(GraphPass):
     """Tags nodes with `npuc.compute = float32`, for `ConvertFloat16`.
 
     * The producer and the consumers of a value whose magnitude was seen beyond `RANGE_LIMIT`, or which was never a
@@ -47,8 +49,10 @@ class WidenValues(ir.passes.InPlacePass):
         remarks: One for each value that is kept wide.
     """
 
+    needs = (SHAPES,)
+
     def __init__(self, ranges: Mapping[str, ValueRange], weights: frozenset[str] = frozenset()) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._ranges = ranges
         self._weights = weights
 

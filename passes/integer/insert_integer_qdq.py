@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.graph_pass import GraphPass
+from passes.core.properties import SHAPES
 from passes.core.rewrite import modality_of
 from passes.integer.encoding_plan import EncodingPlan
 from passes.integer.layout import data_inputs
@@ -15,7 +17,7 @@ from program.number_format import IntegerType
 from program.remark import Remark
 
 
-class InsertIntegerQdq(ir.passes.InPlacePass):
+class InsertIntegerQdq(GraphPass):
     """Turns a float32 graph into node units: every operator reads DequantizeLinear and feeds a QuantizeLinear.
 
     An activation is quantised once, where it is made, in the type of the scheme's activations. Where a product needs
@@ -31,8 +33,10 @@ class InsertIntegerQdq(ir.passes.InPlacePass):
         remarks: Encodings of weights, and floors of masks.
     """
 
+    needs = (SHAPES,)
+
     def __init__(self, component: str, plan: EncodingPlan, operands: QuantisedOperands) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._plan = plan
         self._operands = operands
         self._component = component

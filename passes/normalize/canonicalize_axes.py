@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.properties import AXES
 from passes.core.rewrite import Builder, Rewrite, input_at, is_op, small_constant
 
 
@@ -12,6 +13,8 @@ class CanonicalizeAxes(Rewrite):
 
     PyTorch's exporter writes `axes = 2` where the operators ask for a 1-d tensor; importers iterate over it.
     """
+
+    gives = (AXES,)
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites the axes of one node."""

@@ -7,6 +7,7 @@ import math
 
 import onnx_ir as ir
 
+from passes.core.properties import AXES
 from passes.core.rewrite import (
     COMPUTE_KEY,
     Builder,
@@ -46,6 +47,8 @@ class CenterVariance(Rewrite):
     of 12 has a sum of squares of 73728. The new nodes carry the tag `npuc.compute = float32`, as those of
     `DecomposeRmsNormalization` do.
     """
+
+    needs = (AXES,)
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one difference of moments."""

@@ -5,19 +5,25 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from passes.core.graph_pass import GraphPass
+from passes.core.properties import ALIVE, without
 from program.identities import remove_identities
-from program.remark import Remark
 
 
-class EliminateDeadNodes(ir.passes.InPlacePass):
+class EliminateDeadNodes(GraphPass):
     """Removes Identity nodes, repeated computations, unused nodes, initializers and opset imports.
 
     Attributes:
         remarks: Always empty; nothing is decided here.
     """
 
+    gives = (
+        ALIVE,
+        without("Identity"),
+    )
+
     def __init__(self) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._steps = (
             common.CommonSubexpressionEliminationPass(),
             common.RemoveUnusedNodesPass(),

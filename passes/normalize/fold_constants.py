@@ -6,11 +6,11 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
+from passes.core.graph_pass import GraphPass
 from passes.core.rewrite import is_op
-from program.remark import Remark
 
 
-class FoldConstants(ir.passes.InPlacePass):
+class FoldConstants(GraphPass):
     """Folds constants and lifts the results to initializers named `<component>/…`.
 
     Weights are left alone: one beyond the limit is never read. Constants of the component (`<component>/…`, such as a
@@ -26,7 +26,7 @@ class FoldConstants(ir.passes.InPlacePass):
     """
 
     def __init__(self, component: str, input_limit: int = 8 << 10, output_limit: int = 256 << 10) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._component = component
         self._input_limit = input_limit
         self._output_limit = output_limit

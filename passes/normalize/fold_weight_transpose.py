@@ -7,6 +7,7 @@ import math
 import onnx_ir as ir
 
 from passes.core.lazy_tensor import transposed
+from passes.core.properties import without
 from passes.core.rewrite import Builder, Rewrite, is_op, shared_initializer, static_shape
 
 SUFFIX = ".transposed"
@@ -21,6 +22,8 @@ class FoldWeightTranspose(Rewrite):
     Args:
         keep: Names of initializers that must stay as they are.
     """
+
+    needs = (without("Gemm"),)
 
     def __init__(self, keep: frozenset[str] = frozenset()) -> None:
         super().__init__()

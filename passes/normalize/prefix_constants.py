@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.graph_pass import GraphPass
 from passes.core.rewrite import CONSTANT_SUFFIX
-from program.remark import Remark
 
 
-class PrefixConstants(ir.passes.InPlacePass):
+class PrefixConstants(GraphPass):
     """Renames `<node>/…/constant` to `<component>/<node>/…/constant`.
 
     Initializers are shared between components by name, and two components may have nodes of the same name.
@@ -21,7 +21,7 @@ class PrefixConstants(ir.passes.InPlacePass):
     """
 
     def __init__(self, component: str) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._prefix = f"{component}/"
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:

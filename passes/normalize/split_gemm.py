@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.properties import without
 from passes.core.rewrite import Builder, Rewrite, input_at, integer, is_op, number, required_input
 
 
@@ -13,6 +14,8 @@ class SplitGemm(Rewrite):
     Run before `FoldWeightTranspose`, which folds the Transpose of a weight made here, and turns it back into a
     Gemm where the weight has to stay as it is. What follows then has one operator to quantise, not two.
     """
+
+    gives = (without("Gemm"),)
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one Gemm."""

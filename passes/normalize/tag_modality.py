@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.properties import TAGGED
 from passes.core.rewrite import Rewrite, modality_of
 from program.program import MODALITY_KEY, Modality
 
@@ -14,6 +15,8 @@ class TagModality(Rewrite):
     Args:
         default: Modality of the component.
     """
+
+    gives = (TAGGED,)
 
     def __init__(self, default: Modality) -> None:
         super().__init__()

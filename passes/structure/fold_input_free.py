@@ -7,12 +7,13 @@ import math
 import onnx_ir as ir
 
 from passes.core.evaluate import evaluate
+from passes.core.graph_pass import GraphPass
 from passes.core.rewrite import modality_of, shared_initializer
 from program.program import Array
 from program.remark import Remark
 
 
-class FoldInputFree(ir.passes.InPlacePass):
+class FoldInputFree(GraphPass):
     """Nodes that depend on initializers alone → their results, as the reference executor computes them.
 
     A network with learned queries normalises and multiplies these before it meets its input.
@@ -28,7 +29,7 @@ class FoldInputFree(ir.passes.InPlacePass):
     """
 
     def __init__(self, component: str, input_limit: int = 64 << 20, output_limit: int = 1 << 20) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._component = component
         self._input_limit = input_limit
         self._output_limit = output_limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.properties import CONSTANTS_SECOND
 from passes.core.rewrite import Rewrite, is_op
 
 
@@ -12,6 +13,8 @@ class OrderOperands(Rewrite):
 
     Compilers look for constants, such as the scale of a normalisation, in the second place.
     """
+
+    gives = (CONSTANTS_SECOND,)
 
     def rewrite_node(self, _: ir.Graph, node: ir.Node) -> bool:
         """Swaps the operands of one node."""

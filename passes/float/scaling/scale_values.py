@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
+from passes.core.graph_pass import GraphPass
+from passes.core.properties import without
 from passes.core.rewrite import Builder, input_at, is_op, modality_of, number, small_constant
 from passes.float.float16 import FLOATS, LARGEST, largest_finite
 from passes.float.masked_values import masked_values, score_values
@@ -24,7 +26,7 @@ _SATURATED = 16.0
 """1 - tanh(16) and 1 - sigmoid(16) are below half a unit in float16's last place."""
 
 
-class ScaleValues(ir.passes.InPlacePass):
+class ScaleValues(GraphPass):
     """Lets a value v beyond float16's range be stored as v · 2⁻ᵉ, which is exact, and undoes it where it fits again.
 
     Accelerators keep sums wide inside products, reductions and normalisations, but store every result in float16. A
@@ -41,8 +43,10 @@ class ScaleValues(ir.passes.InPlacePass):
         remarks: One for each value that is stored scaled.
     """
 
+    needs = (without("Identity"),)
+
     def __init__(self, ranges: Mapping[str, ValueRange]) -> None:
-        self.remarks: list[Remark] = []
+        super().__init__()
         self._ranges = ranges
         self._clamped: set[ir.Value] = set()
         self._exponents: dict[ir.Value, int] = {}

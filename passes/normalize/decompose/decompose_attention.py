@@ -7,6 +7,7 @@ import math
 import onnx_ir as ir
 
 from passes.core.errors import PassError
+from passes.core.properties import AXES, without
 from passes.core.rewrite import (
     Builder,
     Rewrite,
@@ -28,6 +29,9 @@ class DecomposeAttention(Rewrite):
     becomes an additive one; rows that it hides completely give zeros. Past keys and values are put in front;
     they come out as `present_*`.
     """
+
+    needs = (AXES,)
+    gives = (without("Attention"),)
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one Attention.

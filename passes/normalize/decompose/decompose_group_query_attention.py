@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.core.errors import PassError
+from passes.core.properties import SHAPES, without
 from passes.core.rewrite import (
     Builder,
     Rewrite,
@@ -32,6 +33,9 @@ class DecomposeGroupQueryAttention(Rewrite):
     Supported: separate query, key and value; a cache that is full (`seqlens_k` a constant equal to
     past + new - 1, or no cache at all); rotary embedding; softcap. Everything else is refused by name.
     """
+
+    needs = (SHAPES,)
+    gives = (without("GroupQueryAttention", domain="com.microsoft"),)
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one GroupQueryAttention.

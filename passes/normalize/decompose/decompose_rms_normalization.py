@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.properties import without
 from passes.core.rewrite import (
     COMPUTE_KEY,
     Builder,
@@ -24,6 +25,8 @@ class DecomposeRmsNormalization(Rewrite):
     quotient carry the tag `npuc.compute = float32`, so that a later conversion to float16 leaves them alone:
     the square of an activation beyond 256 does not fit float16.
     """
+
+    gives = (without("RMSNormalization"),)
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one RMSNormalization of a static rank."""

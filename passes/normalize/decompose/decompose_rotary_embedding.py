@@ -7,6 +7,7 @@ import math
 import onnx_ir as ir
 
 from passes.core.errors import PassError
+from passes.core.properties import without
 from passes.core.rewrite import Builder, Rewrite, input_at, integer, is_op, required_input, static_shape
 from passes.normalize.decompose.rotary import Rotation, rotate
 
@@ -18,6 +19,11 @@ class DecomposeRotaryEmbedding(Rewrite):
 
     Both operators take [batch, heads, sequence, head_size] or [batch, sequence, heads · head_size].
     """
+
+    gives = (
+        without("RotaryEmbedding"),
+        without("RotaryEmbedding", domain="com.microsoft"),
+    )
 
     def rewrite_node(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Rewrites one RotaryEmbedding.

@@ -15,7 +15,8 @@ def precision(**changes):
 
 def segment(**changes):
     agreement = {
-        "executed": True, "samples": 2, "max_relative_error": 0.0, "sqnr": None, "bound": {"min_sqnr": 10}, "passed": True,
+        "executed": True, "samples": 2, "max_relative_error": 0.0, "sqnr": None, "passed": True,
+        "bound": {"min_sqnr": 10},
     }  # fmt: skip
     return SegmentRecord(
         name="model", processor="cpu", reference="model/model.onnx", weights=None, inputs=(), outputs=(), nodes=1,
