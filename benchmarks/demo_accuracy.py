@@ -19,8 +19,8 @@ from exporter.sources import open_source
 from npuc.artifact.artifact import Artifact
 from npuc.demo.dataset import demo_requests
 from npuc.settings.recipe import Recipe
-from npuc.stages.capture.capture import capture_options
 from npuc.stages.capture.observe import program_runner
+from npuc.stages.capture.options import capture_options
 from program.onnx_executor import OnnxExecutor
 from program.program import Executor, Request, Runner
 

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from exporter.errors import SourceError
+from program.offers import call_offer
 
 ENTRY_POINT_GROUP = "npuc.models"
 """An entry point of this group names a function without arguments that returns the folder of a model of its name."""
@@ -30,15 +31,7 @@ def named_folder(model: str) -> Path | None:
     found = next(
         (entry for entry in offers if entry.dist is not None and entry.dist.name == "npuc"), offers[0]
     )
-    try:
-        return Path(found.load()())
-    except Exception as error:
-        raise SourceError(
-            "the package that brings this model along cannot be loaded",
-            where=f"{model} = {found.value}",
-            received=f"{type(error).__name__}: {error}",
-            remedy="repair or uninstall that package",
-        ) from error
+    return Path(call_offer(found, "this model", SourceError))
 
 
 def model_path(model: str) -> Path:

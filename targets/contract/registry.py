@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, cast
 
+from program.offers import call_offer
 from targets.contract.names import CPU, PROCESSOR_NAME, TAKEN_NAMES
 from targets.errors import TargetError
 
@@ -45,9 +46,8 @@ def find_target(name: str) -> Target:
     if name in _BUILT_IN:
         factory = cast("Callable[[], Target]", importlib.import_module(_BUILT_IN[name]).create_target)
         return factory()
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if entry.name == name:
-            return cast("Target", _load(name, entry.value, entry.load))
+    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        return cast("Target", call_offer(entry, "this target", TargetError))
     raise TargetError(
         "no such target",
         received=name,
@@ -96,7 +96,7 @@ def npu_format_names() -> tuple[str, ...]:
 
 
 def _offer(entry: EntryPoint) -> AcceleratorOffer:
-    return cast("AcceleratorOffer", _load(entry.name, entry.value, entry.load))
+    return cast("AcceleratorOffer", call_offer(entry, "this accelerator", TargetError))
 
 
 def _check_name(name: str, others: Sequence[str]) -> None:
@@ -106,15 +106,3 @@ def _check_name(name: str, others: Sequence[str]) -> None:
             received=name[:80],
             remedy="lower-case letters, digits and _; none of another processor's, nor of a folder of artifacts",
         )
-
-
-def _load(name: str, value: str, load: Callable[[], Callable[[], object]]) -> object:
-    try:
-        return load()()
-    except Exception as error:
-        raise TargetError(
-            "the package that offers this target or accelerator cannot be loaded",
-            where=f"{name} = {value}",
-            received=f"{type(error).__name__}: {error}",
-            remedy="repair or uninstall that package",
-        ) from error

@@ -9,6 +9,7 @@ from importlib import resources
 from importlib.metadata import entry_points
 from typing import cast
 
+from program.offers import load_offer
 from targets.errors import ToolError
 
 
@@ -90,13 +91,5 @@ def find_tool(name: str) -> Tool:
     if name in _BUILT_IN:
         return cast("Tool", pkgutil.resolve_name(_BUILT_IN[name]))
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        try:
-            return cast("Tool", entry.load())
-        except Exception as error:
-            raise ToolError(
-                "the package that offers this tool cannot be loaded",
-                where=f"{name} = {entry.value}",
-                received=f"{type(error).__name__}: {error}",
-                remedy="repair or uninstall that package",
-            ) from error
+        return cast("Tool", load_offer(entry, "this tool", ToolError))
     raise ToolError("no such tool", received=name, remedy=f"use one of {', '.join(tool_names())}")

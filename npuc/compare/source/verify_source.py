@@ -20,9 +20,9 @@ from npuc.compare.source.samples import Sample
 from npuc.dump_ir import IrDump
 from npuc.errors import ArtifactError
 from npuc.settings.recipe import Recipe
-from npuc.stages.capture.capture import capture_options
 from npuc.stages.capture.normalize import Normalized, normalize_program
 from npuc.stages.capture.observe import draw_requests, program_runner
+from npuc.stages.capture.options import capture_options
 from program.onnx_executor import OnnxExecutor
 from program.program import Component, Executor, Program
 

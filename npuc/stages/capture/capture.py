@@ -6,12 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.families.generic.recorded_requests import recorded_files
-from exporter.options import CaptureOptions
 from exporter.sources import open_source
 from npuc.artifact.weights_file import large_initializers
-from npuc.caching.cache import content_key, file_sha256
-from npuc.settings.recipe import Recipe
+from npuc.stages.capture.options import capture_options
 from program.program import Program
 
 if TYPE_CHECKING:
@@ -43,31 +40,6 @@ def capture_model(job: PrepareJob) -> Captured:
         program = _open(job, student)
         advance(1, sum(tensor.nbytes for tensor in large_initializers(program.components).values()))
     return Captured(program, student)
-
-
-def capture_options(recipe: Recipe) -> CaptureOptions:
-    """Translates the recipe's section [capture]; graphs are captured in float32, passes choose the precision."""
-    capture, inputs = recipe.capture, recipe.calibration.inputs
-    return CaptureOptions(
-        image_size=(capture.image_height, capture.image_width),
-        prefill_length=capture.prefill_length,
-        cache_length=capture.cache_length,
-        seed=capture.seed,
-        input_shapes=capture.input_shapes,
-        calibration=None if inputs is None else Path(inputs).expanduser(),
-    )
-
-
-def calibration_digest(recipe: Recipe) -> str:
-    """Hashes the recorded inputs that the recipe names; empty text where it names none.
-
-    Raises:
-        SourceError: There are none.
-    """
-    inputs = recipe.calibration.inputs
-    if inputs is None:
-        return ""
-    return content_key(*(file_sha256(file) for file in recorded_files(Path(inputs).expanduser())))
 
 
 def _distill(job: PrepareJob) -> StudentSource | None:

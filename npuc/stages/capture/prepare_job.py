@@ -9,7 +9,7 @@ from typing import Any
 from exporter.sources.fingerprint import source_fingerprint, source_identity
 from npuc.caching.cache import Cache, content_key, package_digest
 from npuc.settings.recipe import Gates, Recipe
-from npuc.stages.capture.capture import calibration_digest
+from npuc.stages.capture.options import calibration_digest
 from npuc.stages.learn.training_data_digest import training_data_digests
 from npuc.terminal.progress import ProgressReporter
 from npuc.version import optional_versions, tool_versions

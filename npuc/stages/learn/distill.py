@@ -13,7 +13,7 @@ from npuc.artifact.training_curves import copy_curve
 from npuc.caching.cache import Cache, content_key, package_digest
 from npuc.errors import StageUnavailableError
 from npuc.settings.recipe import Distill, Recipe
-from npuc.stages.capture.capture import capture_options
+from npuc.stages.capture.options import capture_options
 from npuc.stages.learn.augmentation import make_augmenter
 from npuc.stages.learn.training_data_digest import data_digest
 from npuc.terminal.progress import ProgressReporter

@@ -16,6 +16,7 @@ from passes.learning.distillation.task import Batch, Task
 from passes.learning.training.batches import DrawnStream
 from passes.learning.training.data.augmenter import Augmenter
 from passes.learning.training.errors import TrainingError
+from program.offers import load_offer
 
 ENTRY_POINT_GROUP = "npuc.students"
 """An entry point of this group, named as the `model_type` in config.json, names a `StudentFamily`."""
@@ -89,15 +90,7 @@ def student_family(config: Mapping[str, Any]) -> StudentFamily:
             received=f"model_type = {name[:80]!r}",
             remedy=f"supported: {', '.join(sorted({*_BUILT_IN, *offered}))}; compile the full model with --tier high",
         )
-    try:
-        return cast("StudentFamily", offered[name].load())
-    except Exception as error:
-        raise TrainingError(
-            "the package that distils this family cannot be loaded",
-            where=f"{name} = {offered[name].value}",
-            received=f"{type(error).__name__}: {error}",
-            remedy="repair or uninstall that package",
-        ) from error
+    return cast("StudentFamily", load_offer(offered[name], "to distil this family", TrainingError))
 
 
 def _build_qwen3_vl(config: Mapping[str, Any], folder: ModelFolder, options: CaptureOptions) -> Task:

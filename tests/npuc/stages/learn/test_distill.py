@@ -7,7 +7,7 @@ from exporter.sources import open_source
 from npuc.caching.cache import Cache
 from npuc.errors import StageUnavailableError
 from npuc.settings.recipe import Recipe
-from npuc.stages.capture.capture import capture_options
+from npuc.stages.capture.options import capture_options
 from npuc.stages.learn.distill import copy_student_curve, distill_model, student_remark
 from npuc.terminal.progress import SilentReporter
 from passes.learning.distillation.student_folder import RECORD_FILE

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from PIL import Image
 
@@ -7,22 +5,7 @@ from npuc.errors import RecipeError
 from npuc.settings.recipe import Distill, Prune, Qat, Recipe, Subnetwork
 from npuc.stages.learn.training_data_digest import data_digest, training_data_digests
 from passes.learning.training.errors import TrainingError
-
-
-@pytest.fixture
-def manifest(tmp_path):
-    for index in range(4):
-        Image.new("RGB", (4, 4), (index, 0, 0)).save(tmp_path / f"{index}.png")
-    return write(
-        tmp_path,
-        *({"image": f"{index}.png", "text": f"what is {index}?", "answer": str(index)} for index in range(4)),
-    )
-
-
-def write(folder, *entries):
-    path = folder / "train.jsonl"
-    path.write_text("\n".join(json.dumps(entry) for entry in entries))
-    return path
+from tests.npuc.stages.learn.conftest import write
 
 
 def test_the_digest_follows_the_listed_files_and_no_others(manifest):
