@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 
 from npuc.artifact.manifest import SegmentRecord
@@ -10,7 +11,7 @@ from npuc.errors import ArtifactError
 from program.program import Executor
 from targets.contract.names import CPU
 from targets.contract.registry import find_emulator
-from targets.tvm.executor import EmulatedExecutor
+from targets.tvm.executor import AARCH64_EMULATOR, EmulatedExecutor
 
 
 def open_segment(
@@ -46,4 +47,11 @@ def open_segment(
             received=segment.processor,
             remedy="open the artifact with the npuc that wrote it",
         )
-    return EmulatedExecutor(executable, folder / segment.weights, inputs, outputs, list(segment.emulator))
+    if segment.emulator not in ((), AARCH64_EMULATOR):
+        raise ArtifactError(
+            f"segment {segment.name} names a command that is no emulator of npuc's",
+            where=str(folder),
+            received=shlex.join(segment.emulator)[:200],
+            remedy="do not run this artifact: somebody changed its manifest",
+        )
+    return EmulatedExecutor(executable, folder / segment.weights, inputs, outputs, segment.emulator)

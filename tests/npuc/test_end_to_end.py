@@ -129,6 +129,19 @@ def test_missing_and_added_files_are_named(copy, cache):
     assert "model/weights.bin" in _npuc("verify", copy, cache=cache, check=1).stderr
 
 
+@pytest.mark.parametrize("command", ["verify", "run"])
+def test_the_manifest_does_not_choose_what_is_started(copy, cache, tmp_path, command):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (name,) = (entry["name"] for entry in manifest["components"][0]["inputs"])
+    manifest["components"][0]["segments"][0]["emulator"] = ["touch", str(tmp_path / "started")]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 16, 16), np.float32))
+    options = ["--input", f"{name}={tmp_path / 'x.npy'}"] if command == "run" else []
+    result = _npuc(command, copy, *options, cache=cache, check=1)
+    assert "no emulator of npuc's" in result.stderr
+    assert not (tmp_path / "started").exists()
+
+
 def test_wrong_weights_with_right_checksums_fail_the_comparison(copy, cache):
     """Someone who also mends the manifest still cannot make a binary agree with a reference it does not compute."""
     manifest = json.loads((copy / "manifest.json").read_text())
