@@ -99,7 +99,8 @@ def _plain_options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    # its messages hold names of the model as they are, and say what the error says again
+    options.log_severity_level = 4
     return options
 
 

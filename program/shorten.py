@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def shorten(error: Exception, limit: int = 300) -> str:
+def shorten(error: BaseException, limit: int = 300) -> str:
     """Returns the class and the first telling lines of a foreign exception, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = f"{type(error).__name__}: {' '.join(lines)}"

@@ -18,6 +18,10 @@ Samples = npt.NDArray[np.float32]
 _PCM_REMEDY = "convert it to uncompressed PCM: ffmpeg -i INPUT -ac 1 -c:a pcm_s16le OUTPUT.wav"
 
 
+MAX_RATE = 384_000
+"""Hz; the filter of a change of rate is as long as the rates have no factor in common."""
+
+
 def read_wav(path: Path, max_seconds: float = 60.0) -> tuple[Samples, int]:
     """Reads an uncompressed WAV file of 8, 16, 24 or 32 bits a sample.
 
@@ -54,6 +58,13 @@ def read_wav(path: Path, max_seconds: float = 60.0) -> tuple[Samples, int]:
 
 
 def _check_duration(path: Path, frames: int, rate: int, max_seconds: float) -> None:
+    if rate > MAX_RATE:
+        raise SourceError(
+            "The sample rate is higher than any that sound is recorded with.",
+            where=str(path),
+            received=f"{rate} Hz",
+            remedy=f"resample it to {MAX_RATE} Hz or less",
+        )
     if rate <= 0 or frames > rate * max_seconds:
         raise SourceError(
             "The sound is too long.",

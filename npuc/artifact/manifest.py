@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from exporter.errors import SourceError
+from exporter.files.regular_file import read_regular
 from npuc.artifact.paths import MANIFEST_NAME
 from npuc.artifact.record import Record
 from npuc.compare.records import PrecisionRecord, SourceRecord
@@ -22,7 +24,7 @@ _SIZE_LIMIT = 64 << 20
 
 def _inside(path: str) -> str:
     parts = PurePosixPath(path).parts
-    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path:
+    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path or "\0" in path:
         raise ValueError("path leaves the artifact")
     return path
 
@@ -30,12 +32,19 @@ def _inside(path: str) -> str:
 RelativePath = Annotated[str, AfterValidator(_inside)]
 
 
+Count = Annotated[int, Field(ge=0, lt=1 << 62)]
+"""Of bytes, operations and the like."""
+
+
 class TensorRecord(Record):
     """Name, element type (ONNX name) and shape of an input or output."""
 
     name: str
-    dtype: str
-    shape: tuple[int, ...]
+    dtype: Literal[
+        "BOOL", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "FLOAT16", "FLOAT", "DOUBLE",
+        "BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2",
+    ]  # fmt: skip
+    shape: tuple[Annotated[int, Field(ge=0, lt=1 << 40)], ...]
 
     @classmethod
     def of(cls, spec: TensorSpec) -> TensorRecord:
@@ -96,7 +105,7 @@ class Agreement(Record):
     """
 
     executed: bool
-    samples: int
+    samples: Count
     max_relative_error: float
     sqnr: float | None
     bound: BoundRecord
@@ -123,16 +132,16 @@ class SegmentRecord(Record):
     weights: RelativePath | None
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
-    nodes: int
+    nodes: Count
     triple: str
     features: tuple[str, ...]
     files: tuple[RelativePath, ...]
     executable: RelativePath | None
     emulator: tuple[str, ...]
-    arena_bytes: int
-    weight_bytes: int
-    code_bytes: int
-    kernels: int
+    arena_bytes: Count
+    weight_bytes: Count
+    code_bytes: Count
+    kernels: Count
     policy: dict[str, str] = Field(description="Per format: native, storage, requantised.")
     note: str
     remarks: tuple[str, ...]
@@ -179,8 +188,8 @@ class NpuRecord(Record):
     sqnr: float | None
     max_relative_error: float
     precision: PrecisionRecord | None
-    weight_bytes: int
-    weight_bytes_before: int
+    weight_bytes: Count
+    weight_bytes_before: Count
 
 
 class ComponentRecord(Record):
@@ -195,7 +204,7 @@ class ComponentRecord(Record):
     layers: tuple[LayerRecord, ...]
     source: SourceRecord
     npu: NpuRecord | None = None
-    segments: tuple[SegmentRecord, ...]
+    segments: tuple[SegmentRecord, ...] = Field(min_length=1)
 
 
 class DeviceRecord(Record):
@@ -218,7 +227,7 @@ class FormatError(Record):
 
     modality: str
     format: str
-    layers: int
+    layers: Count
     mean_sqnr: float
     worst_sqnr: float
     worst_layer: str
@@ -271,11 +280,11 @@ class SubnetworkRecord(Record):
 
     name: str
     components: dict[str, str]
-    operations: int
+    operations: Count
     operations_share: float
-    bytes_touched: int
+    bytes_touched: Count
     accuracy: float | None
-    test_requests: int
+    test_requests: Count
     cache: str
 
 
@@ -291,7 +300,7 @@ class Manifest(Record):
     assets: tuple[RelativePath, ...]
     device: DeviceRecord
     recipe: dict[str, Any]
-    components: tuple[ComponentRecord, ...]
+    components: tuple[ComponentRecord, ...] = Field(min_length=1)
     subnetworks: tuple[SubnetworkRecord, ...]
     notes: tuple[str, ...] = Field((), description="What to know about the choice of processors.")
     format_errors: tuple[FormatError, ...]
@@ -313,14 +322,12 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     remedy = "name a folder written by `npuc compile -o`"
     try:
-        if path.stat().st_size > _SIZE_LIMIT:
-            raise ArtifactError("the manifest is larger than 64 MiB", where=str(path), remedy=remedy)
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as error:
+        values = json.loads(read_regular(path, _SIZE_LIMIT))
+    except SourceError as error:
         raise ArtifactError(
-            "not an artifact: no readable manifest",
+            f"not an artifact: no readable manifest: {error.what}",
             where=str(path),
-            received=str(error.strerror),
+            received=error.received,
             remedy=remedy,
         ) from error
     except (ValueError, RecursionError) as error:
@@ -345,8 +352,8 @@ def _check_version(values: object, path: Path) -> None:
     if found != SCHEMA_VERSION:
         maker = values.get("npuc_version", "unknown") if isinstance(values, dict) else "unknown"
         raise ArtifactError(
-            f"the artifact was made by another version of npuc ({maker})",
+            f"the artifact was made by another version of npuc ({str(maker)[:80]})",
             where=str(path),
-            received=f"manifest schema {found}; npuc {npuc_version()} reads schema {SCHEMA_VERSION}",
-            remedy=f"compile the model again, or install npuc {maker}",
+            received=f"manifest schema {str(found)[:80]}; npuc {npuc_version()} reads schema {SCHEMA_VERSION}",
+            remedy=f"compile the model again, or install npuc {str(maker)[:80]}",
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from exporter.errors import SourceError
+from exporter.files.regular_file import open_regular
 from exporter.preprocessing.audio import read_wav
 from npuc.errors import UsageError
 from program.program import Array, Request
@@ -45,7 +47,17 @@ def make_request(
     )
 
 
+def _require_regular(path: Path, what: str) -> None:
+    """Opening a pipe would wait for its other end, and a device has no end."""
+    try:
+        open_regular(path).close()
+    except SourceError as error:
+        received = ": ".join(filter(None, (error.what, error.received)))
+        raise UsageError(f"cannot read the {what}", where=str(path), received=received) from error
+
+
 def _read_image(path: Path) -> Image.Image:
+    _require_regular(path, "picture")
     try:
         with Image.open(path) as picture:
             if picture.width * picture.height > _PIXEL_LIMIT:
@@ -66,11 +78,15 @@ def _read_image(path: Path) -> Image.Image:
 
 
 def _read_tensor(path: Path) -> Array:
-    if path.is_file() and path.stat().st_size > _TENSOR_LIMIT:
+    _require_regular(path, "tensor")
+    if path.stat().st_size > _TENSOR_LIMIT:
         raise UsageError("the tensor file is larger than 1 GiB", where=str(path))
     try:
         # a memory map fails at once where the header promises more than the file holds
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        tensor = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        if tensor.dtype.kind not in "biuf":
+            raise ValueError(f"the element type {tensor.dtype} is no number or truth value")
+        return tensor
     except Exception as error:  # the header is Python: numpy raises what a tokenizer and an evaluator may
         raise UsageError(
             "cannot read the tensor", where=str(path), received=str(error), remedy="write it with numpy.save"

@@ -79,12 +79,14 @@ def load_samples(folder: Path) -> dict[str, list[Feeds]]:
     path = folder / SAMPLES_NAME
     try:
         tensors = {name: _view(stored) for name, stored in read_header(path).items()}
-    except (OSError, SourceError, KeyError) as error:
-        raise ArtifactError("the samples cannot be read", where=str(path), received=str(error)) from error
-    grouped: dict[str, dict[int, dict[str, np.ndarray]]] = {}
-    for key, array in tensors.items():
-        component, index, name = key.split("/", 2)
-        grouped.setdefault(component, {}).setdefault(int(index), {})[name] = array
+        grouped: dict[str, dict[int, dict[str, np.ndarray]]] = {}
+        for key, array in tensors.items():
+            component, index, name = key.split("/", 2)
+            grouped.setdefault(component, {}).setdefault(int(index), {})[name] = array
+    except (OSError, SourceError, KeyError, ValueError) as error:
+        raise ArtifactError(
+            "the samples cannot be read", where=str(path), received=str(error)[:300]
+        ) from error
     return {
         component: [samples[index] for index in sorted(samples)] for component, samples in grouped.items()
     }

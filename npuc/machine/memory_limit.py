@@ -32,6 +32,8 @@ def parse_memory(text: str) -> int:
     if match is None:
         raise UsageError("--memory-limit takes a size", received=text, remedy="write it as 8G or 8192M")
     size = int(match[1]) * _UNITS[match[2].upper()]
+    if size >= 1 << 60:
+        raise UsageError("--memory-limit is too large", received=text, remedy="give what the machine has")
     if size < _LEAST:
         raise UsageError("--memory-limit is too small", received=text, remedy="give it 1G or more")
     return size

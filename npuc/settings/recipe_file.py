@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from exporter.errors import SourceError
+from exporter.files.toml_file import TomlError, read_toml
 from npuc.errors import RecipeError
 from npuc.settings.recipe import Recipe
 from targets.devices.device import TIERS
@@ -46,20 +48,19 @@ def _tier_text(tier: str) -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _SIZE_LIMIT:
-            raise RecipeError(
-                "recipe file is larger than 1 MiB", where=str(path), remedy="name a TOML recipe"
-            )
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
+        return read_toml(path)
+    except SourceError as error:
         raise RecipeError(
-            "cannot read the recipe", where=str(path), received=str(error.strerror), remedy="check the path"
+            "cannot read the recipe",
+            where=str(path),
+            received=": ".join(filter(None, (error.what, error.received))),
+            remedy="name a TOML file of at most 1 MiB",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except TomlError as error:
         raise RecipeError(
             "the recipe is not valid TOML",
             where=str(path),
-            received=str(error),
+            received=str(error)[:300],
             remedy="fix the line named above",
         ) from error
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from npuc.errors import UsageError
 from program.model_names import file_name, one_line
 from program.program import Array
 
@@ -26,8 +27,16 @@ def report_tensors(tensors: Mapping[str, Array], save: Path | None) -> None:
             f"  max {wide.max():.6g}"
         )
         if save is not None:
-            save.mkdir(parents=True, exist_ok=True)
             path = save / f"{file_name(name)}.npy"
-            np.save(path, array)
+            try:
+                save.mkdir(parents=True, exist_ok=True)
+                np.save(path, array)
+            except OSError as error:
+                raise UsageError(
+                    "cannot save the tensors",
+                    where=str(save),
+                    received=error.strerror or str(error),
+                    remedy="name a folder that can be written to with --save",
+                ) from error
             if path.stem != name:
                 click.echo(f"  saved as {path.name}")

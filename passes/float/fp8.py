@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from passes.core.errors import PassError
 from program.number_format import Format
 from program.program import Array
 
@@ -75,11 +76,15 @@ def scales_for(absmax: Array | float, fmt: Format, dtype: npt.DTypeLike) -> npt.
         Scales of that type and shape, all positive and normal.
 
     Raises:
-        ValueError: A magnitude is not finite.
+        PassError: A magnitude is not finite.
     """
     wide = np.asarray(absmax, np.float64)
     if not np.all(np.isfinite(wide)):
-        raise ValueError("a weight or activation has infinite or NaN values")
+        raise PassError(
+            "a weight or activation has infinite or NaN values",
+            where=f"scales of {fmt.value}",
+            remedy="check the checkpoint and the calibration inputs",
+        )
     return storable_scales(np.where(wide > 0, wide / fmt.largest, 1.0), fmt, dtype)
 
 

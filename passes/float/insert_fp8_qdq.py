@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from passes.core.errors import PassError
-from passes.core.properties import TAGGED, without
+from passes.core.properties import TAGGED
 from passes.core.rewrite import Builder, Rewrite, integer, is_op, shared_initializer
 from passes.float.fp8 import storable_scales
 from passes.float.fp8_weight import quantised_weight
@@ -32,10 +32,7 @@ class InsertFp8Qdq(Rewrite):
         scales: Calibrated activation scales.
     """
 
-    needs = (
-        TAGGED,
-        without("Gemm"),
-    )
+    needs = (TAGGED,)
 
     def __init__(self, policy: PrecisionPolicy, component: str, scales: ActivationScales) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from passes.core.graph_pass import GraphPass
-from passes.core.properties import ALIVE, without
+from passes.core.properties import ALIVE
 from program.identities import remove_identities
 
 
@@ -17,10 +17,7 @@ class EliminateDeadNodes(GraphPass):
         remarks: Always empty; nothing is decided here.
     """
 
-    gives = (
-        ALIVE,
-        without("Identity"),
-    )
+    gives = (ALIVE,)
 
     def __init__(self) -> None:
         super().__init__()

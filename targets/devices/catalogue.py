@@ -14,6 +14,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from exporter.errors import SourceError
+from exporter.files.toml_file import TomlError, read_toml
 from targets.contract.registry import target_names
 from targets.devices.device import Device, Target, Tier
 from targets.errors import DeviceFileError, UnknownDeviceError
@@ -130,23 +132,19 @@ def _folder() -> Traversable:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _SIZE_LIMIT:
-            raise DeviceFileError(
-                "the device file is larger than 1 MiB", where=str(path), remedy="name a TOML device file"
-            )
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
+        return read_toml(path)
+    except SourceError as error:
         raise DeviceFileError(
             "cannot read the device file",
             where=str(path),
-            received=error.strerror or str(error),
-            remedy="check the path",
+            received=": ".join(filter(None, (error.what, error.received))),
+            remedy="name a TOML file of at most 1 MiB",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except TomlError as error:
         raise DeviceFileError(
             "the device file is not valid TOML",
             where=str(path),
-            received=str(error),
+            received=str(error)[:300],
             remedy="fix the line named above",
         ) from error
 

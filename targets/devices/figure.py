@@ -47,14 +47,14 @@ class Sourced(Section):
 class Figure(Sourced):
     """A measure, its unit and where it comes from."""
 
-    value: float = Field(gt=0)
+    value: float = Field(gt=0, lt=1e15)
     unit: Literal["GiB", "KiB", "GB/s", "s", "token/s"]
 
 
 class Count(Sourced):
     """A whole number, its unit and where it comes from."""
 
-    value: int = Field(gt=0)
+    value: int = Field(gt=0, lt=1 << 60)
     unit: Literal["B", "cores"]
 
 

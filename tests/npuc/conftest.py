@@ -32,6 +32,21 @@ def npuc(capfd, monkeypatch, tmp_path_factory):
     return invoke
 
 
+AGREEMENT = {
+    "executed": True, "samples": 2, "max_relative_error": 0.0, "sqnr": None, "bound": {"min_sqnr": 10}, "passed": True,
+}  # fmt: skip
+SEGMENT = {
+    "name": "model", "processor": "cpu", "reference": "model/model.onnx", "weights": None, "inputs": (), "outputs": (),
+    "nodes": 1, "triple": "t", "features": (), "files": (), "executable": None, "emulator": (), "arena_bytes": 0,
+    "weight_bytes": 0, "code_bytes": 0, "kernels": 0, "policy": {}, "note": "", "remarks": (), "binding": {},
+    "agreement": AGREEMENT,
+}  # fmt: skip
+COMPONENT = {
+    "name": "model", "role": "model", "modality": "text", "reference": "model/model.onnx", "inputs": (), "outputs": (),
+    "layers": (), "source": {}, "segments": (SEGMENT,),
+}  # fmt: skip
+
+
 @pytest.fixture
 def manifest():
     """A manifest without components."""
@@ -45,7 +60,7 @@ def manifest():
         assets=("assets/tokenizer.json",),
         device={"id": "d", "name": "D", "soc": "S", "tier": "high", "target": "arm"},
         recipe=tier_recipe("high").model_dump(mode="json"),
-        components=(),
+        components=(COMPONENT,),
         subnetworks=(
             {
                 "name": "full",

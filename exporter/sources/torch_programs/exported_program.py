@@ -19,6 +19,7 @@ from exporter.options import CaptureOptions
 from exporter.sandbox.limits import Limits
 from exporter.sandbox.process import call_once
 from exporter.sources.examine import examine_source
+from exporter.sources.sizes.value_sizes import MAX_VALUE_BYTES
 from exporter.sources.torch_programs.pt2_archive import MAX_SAMPLE_BYTES
 from exporter.sources.torch_programs.python_factory import bind_tensors, tensor_spec
 from exporter.sources.torch_programs.torch_original import torch_original
@@ -37,6 +38,7 @@ def open_exported_program(path: Path, options: CaptureOptions) -> Program:
     """
     examine_source(str(path))
     exported = load_archive(path)
+    _check_sizes(exported, path)
     example = _example(exported, path)
     specs = tuple(tensor_spec(name, tensor) for name, tensor in example.items())
     what = Capture(COMPONENT, Role.MODEL, guess_modality(specs), specs, ())
@@ -91,6 +93,22 @@ def _example(exported: torch.export.ExportedProgram, path: Path) -> dict[str, to
             remedy="export a module whose forward takes tensors only",
         )
     return {str(name): tensor for name, tensor in zip(names, tensors, strict=True)}
+
+
+def _check_sizes(exported: torch.export.ExportedProgram, path: Path) -> None:
+    """Refuses a value that is too large before any code of torch's or of ours computes it."""
+    for node in exported.graph.nodes:
+        value = node.meta.get("val")
+        if (
+            isinstance(value, torch.Tensor)
+            and (size := value.numel() * value.element_size()) > MAX_VALUE_BYTES
+        ):
+            raise ExportError(
+                f"a value is larger than {MAX_VALUE_BYTES} bytes",
+                where=f"{path}: {node.name}",
+                received=f"{size} bytes, {list(value.shape)}",
+                remedy="export the model with smaller inputs",
+            )
 
 
 def _keywords(exported: torch.export.ExportedProgram) -> list[str]:

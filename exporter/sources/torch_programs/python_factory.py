@@ -136,7 +136,7 @@ def _load(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))  # the file may import its neighbours
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _user_error("the Python file fails while it is imported", path, error) from error
     finally:
         sys.path.remove(str(path.resolve().parent))
@@ -146,11 +146,11 @@ def _load(path: Path) -> ModuleType:
 def _call(factory: Callable[[], Any], path: Path) -> Any:
     try:
         return factory()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _user_error("the function fails", path, error) from error
 
 
-def _user_error(what: str, path: Path, error: Exception) -> SourceError:
+def _user_error(what: str, path: Path, error: BaseException) -> SourceError:
     traceback = error.__traceback__
     line = 0
     while traceback is not None:

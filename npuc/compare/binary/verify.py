@@ -39,7 +39,7 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
     trials: dict[str, Trial] = {}
     for component in artifact.manifest.components:
         rows = samples.get(component.name, [])
-        if not rows and any(segment.agreement.samples for segment in component.segments):
+        if not rows and any(segment.executable is not None for segment in component.segments):
             raise ArtifactError(
                 "the samples of a component are missing",
                 where=f"{artifact.folder}: component {component.name}",

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from passes.core.graph_pass import GraphPass
-from passes.core.properties import without
 from passes.core.rewrite import Builder, input_at, is_op, modality_of, number, small_constant
 from passes.float.float16 import FLOATS, LARGEST, largest_finite
 from passes.float.masked_values import masked_values, score_values
@@ -42,8 +41,6 @@ class ScaleValues(GraphPass):
     Attributes:
         remarks: One for each value that is stored scaled.
     """
-
-    needs = (without("Identity"),)
 
     def __init__(self, ranges: Mapping[str, ValueRange]) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from passes.core.errors import PassError
 from passes.core.rewrite import input_at, integer, required_input, small_constant, static_shape
 from passes.learning.pruning.dimensions import Axis
 from passes.learning.pruning.tracer import Axes, Tracer, rule
@@ -112,7 +113,15 @@ def trace_normalization(tracer: Tracer, node: ir.Node) -> None:
 def trace_softmax(tracer: Tracer, node: ir.Node) -> None:
     """What is normalised to one stays whole."""
     x = tracer.axes(required_input(node, 0))
-    tracer.fix([x[integer(node, "axis", -1)]], node, "a softmax stays whole")
+    axis = integer(node, "axis", -1)
+    if not -len(x) <= axis < len(x):
+        raise PassError(
+            f"the axis of a {node.op_type} is none of its input's",
+            where=node.name or node.op_type,
+            received=f"axis {axis} of {len(x)}",
+            remedy="correct the model",
+        )
+    tracer.fix([x[axis]], node, "a softmax stays whole")
     tracer.set(node, x)
 
 

@@ -11,6 +11,7 @@ from npuc.artifact.power import PowerSchedule
 from npuc.artifact.power_switch import PowerSwitch
 from npuc.compare.records import SourceRecord
 from npuc.errors import UsageError
+from tests.npuc.conftest import SEGMENT
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def decoder(name, heads):
         outputs=(cache,),
         layers=(),
         source=SourceRecord(missing="made by hand"),
-        segments=(),
+        segments=(SEGMENT,),
     )
 
 

@@ -94,7 +94,7 @@ def wrong_after(step, factor):
         return result
 
     made = types.new_class(name, (), exec_body=lambda body: body.update(__call__=call))()
-    made.remarks = []
+    made.remarks, made.needs, made.gives = [], step.needs, ()
     return made
 
 
