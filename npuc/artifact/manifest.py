@@ -322,7 +322,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     remedy = "name a folder written by `npuc compile -o`"
     try:
-        values = json.loads(read_regular(path, _SIZE_LIMIT))
+        values = json.loads(read_regular(path, _SIZE_LIMIT), parse_constant=_refuse_constant)
     except SourceError as error:
         raise ArtifactError(
             f"not an artifact: no readable manifest: {error.what}",
@@ -345,6 +345,11 @@ def read_manifest(folder: Path) -> Manifest:
             received=repr(first.get("input"))[:200],
             remedy="compile again",
         ) from error
+
+
+def _refuse_constant(name: str) -> float:
+    """What is not finite has a number of its own, such as `npuc.compare.records.NOT_FINITE`."""
+    raise ValueError(f"{name} is no figure")
 
 
 def _check_version(values: object, path: Path) -> None:

@@ -38,8 +38,8 @@ def quantised_weight(
     def scales() -> npt.NDArray[Any]:
         try:
             return scales_for(channel_absmax(weight, axis), fmt, scale_dtype.numpy())
-        except ValueError as error:
-            raise PassError(str(error), where=name, remedy="check the checkpoint") from error
+        except PassError as error:
+            raise PassError(error.what, where=name, remedy="check the checkpoint") from error
 
     def read(start: int, stop: int) -> Array:
         block = read_rows(weight, start, stop)
