@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.sources.examine import examine_source
-from exporter.sources.locate import require_model
+from exporter.sources.locate import require_model, require_text
 from npuc.artifact.output_folder import require_replaceable
 from npuc.caching.cache import Cache
 from npuc.compile_job import CompileJob
@@ -89,6 +89,7 @@ def compile_model(
         cache=Cache(),
         accept_precision_loss=accept_precision_loss,
     )
+    require_text(str(job.out))
     require_replaceable(job.out)
     require_model(job.model)
     with memory_bound(memory_limit, examine_source(job.model)):

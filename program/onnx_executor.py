@@ -125,7 +125,10 @@ def _open_model(model: ir.Model, options: onnxruntime.SessionOptions) -> onnxrun
 
 
 def _open_file(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    model = ir.load(path)
+    try:
+        model = ir.load(path)
+    except Exception as error:  # parsers of protocol buffers raise classes of their own
+        raise _failed(f"the graph {path.name} cannot be read", error) from error
     make_rounding_explicit(model)
     return _open_graph(model, path.parent, options)
 

@@ -39,12 +39,27 @@ def model_path(model: str) -> Path:
     return named_folder(model) or Path(model).expanduser()
 
 
+def require_text(name: str) -> None:
+    """Checks that a path can be written into messages and manifests.
+
+    Raises:
+        SourceError: It has bytes that are no UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(
+            "the name of a file is not text", received=ascii(name)[:200], remedy="rename it: UTF-8 only"
+        ) from error
+
+
 def require_model(model: str) -> None:
     """Checks that there is something of a name that may be a model, without reading it.
 
     Raises:
         SourceError: There is not, or it is empty or of a kind that npuc does not read.
     """
+    require_text(model)
     path = model_path(model)
     file, separator, _function = model.rpartition(":")
     if separator and file.endswith(".py"):

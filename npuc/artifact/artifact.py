@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from exporter.families.registry import FAMILIES
 from npuc.artifact.manifest import ComponentRecord, Manifest, SegmentRecord, TensorRecord, read_manifest
@@ -18,6 +18,7 @@ from npuc.caching.cache import file_sha256
 from npuc.compare.source.graph_precision import casting_executor
 from npuc.errors import ArtifactError
 from program.program import CACHE_PREFIX, Answer, Executor, Request, Runner
+from program.shorten import shorten
 from targets.placing.chain import ChainExecutor, ChainPart
 
 
@@ -66,6 +67,32 @@ class Artifact:
                 )
         return sum(record.bytes for record in expected.values())
 
+    def require_own_files(self) -> None:
+        """Checks that whatever is opened lies in the artifact, and is a file.
+
+        Raises:
+            ArtifactError: A path leads through a link, to no regular file, or to none of the manifest's files.
+        """
+        for name in sorted({*self.manifest.files, *self._opened_files()}):
+            path = self.folder / name
+            inner = PurePosixPath(name)
+            steps = [self.folder / step for step in (inner, *inner.parents[:-1])]
+            if name not in self.manifest.files or any(map(Path.is_symlink, steps)) or not path.is_file():
+                raise ArtifactError(
+                    f"not a file of the artifact: {name}",
+                    where=str(self.folder),
+                    received="missing, a link, no regular file, or not listed in the manifest",
+                    remedy="compile the model again",
+                )
+
+    def _opened_files(self) -> Iterator[str]:
+        yield from self.manifest.assets
+        for component in self.manifest.components:
+            yield component.reference
+            for segment in component.segments:
+                yield segment.reference
+                yield from filter(None, (segment.weights, segment.executable))
+
     def runner(self, power: str | PowerSchedule = FULL) -> Runner:
         """Returns the loop that drives the components for a request.
 
@@ -85,7 +112,15 @@ class Artifact:
             name: tuple(record.spec() for record in component.inputs)
             for name, component in self.components(_schedule(power).names[0]).items()
         }
-        return FAMILIES[manifest.family].runner(manifest.settings, assets, signatures)
+        try:
+            return FAMILIES[manifest.family].runner(manifest.settings, assets, signatures)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(
+                "the artifact's settings do not fit its model",
+                where=str(self.folder / MANIFEST_NAME),
+                received=shorten(error),
+                remedy="compile the model again",
+            ) from error
 
     def reference(self, component: ComponentRecord) -> Executor:
         """Opens the reference graph of a component in ONNX Runtime; takes the binary's element types as well."""
@@ -104,6 +139,13 @@ class Artifact:
         narrowed = {name for network in self.manifest.subnetworks for name in network.components.values()}
         chosen = next((n for n in self.manifest.subnetworks if n.name == subnetwork), None)
         names = chosen.components if chosen is not None else {}
+        if not narrowed <= records.keys():
+            raise ArtifactError(
+                "a sub-network names a component that is not there",
+                where=str(self.folder / MANIFEST_NAME),
+                received=", ".join(sorted(narrowed - records.keys()))[:200],
+                remedy="compile the model again",
+            )
         return {name: records[names.get(name, name)] for name in records if name not in narrowed}
 
     @contextlib.contextmanager
@@ -121,6 +163,7 @@ class Artifact:
             ArtifactError: A component has no binary that can be executed here.
             UsageError: There is no such sub-network, or a switch would lose the KV cache.
         """
+        self.require_own_files()
         schedule = _schedule(power)
         schedule.check([network.name for network in self.manifest.subnetworks])
         schedule.check_caches({name: self._cache(name) for name in schedule.names})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -288,18 +289,27 @@ class SubnetworkRecord(Record):
     cache: str
 
 
+def _with(key: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def check(values: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(values.get(key), str):
+            raise ValueError(f"there is no {key!r}")
+        return values
+
+    return check
+
+
 class Manifest(Record):
     """Everything known about an artifact."""
 
     schema_version: int
     npuc_version: str
     tool_versions: dict[str, str]
-    source: dict[str, Any]
+    source: Annotated[dict[str, Any], AfterValidator(_with("source"))]
     family: str
     settings: dict[str, Any]
     assets: tuple[RelativePath, ...]
     device: DeviceRecord
-    recipe: dict[str, Any]
+    recipe: Annotated[dict[str, Any], AfterValidator(_with("name"))]
     components: tuple[ComponentRecord, ...] = Field(min_length=1)
     subnetworks: tuple[SubnetworkRecord, ...]
     notes: tuple[str, ...] = Field((), description="What to know about the choice of processors.")

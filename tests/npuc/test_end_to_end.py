@@ -130,6 +130,18 @@ def test_missing_and_added_files_are_named(copy, cache):
 
 
 @pytest.mark.parametrize("command", ["verify", "run"])
+@pytest.mark.parametrize("what", ["cpu", "model", "model/weights.bin"])
+def test_what_is_opened_lies_in_the_artifact(copy, cache, tmp_path, command, what):
+    (copy / what).rename(tmp_path / "elsewhere")
+    (copy / what).symlink_to(tmp_path / "elsewhere")
+    name = json.loads((copy / "manifest.json").read_text())["components"][0]["inputs"][0]["name"]
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 16, 16), np.float32))
+    options = ["--input", f"{name}={tmp_path / 'x.npy'}"] if command == "run" else []
+    result = _npuc(command, copy, *options, cache=cache, check=1)
+    assert "not a file of the artifact" in result.stderr or "missing" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "run"])
 def test_the_manifest_does_not_choose_what_is_started(copy, cache, tmp_path, command):
     manifest = json.loads((copy / "manifest.json").read_text())
     (name,) = (entry["name"] for entry in manifest["components"][0]["inputs"])

@@ -198,3 +198,31 @@ def test_the_reference_prints_no_name_of_the_model(tmp_path, capfd):
         session.run(None, {"i": np.array([1 << 40])})
     printed = capfd.readouterr()
     assert "\x1b" not in printed.err + printed.out
+
+
+def test_names_that_are_no_text_are_refused(tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.onnx")
+    done = subprocess.run(
+        [sys.executable, "-m", "npuc", "compile", name, "--device", "vivo-x200", "-o", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "not text" in done.stderr) == (2, True)
+
+
+def test_a_graph_of_garbage_is_one_line(tmp_path):
+    from program.errors import GraphExecutionError
+    from program.onnx_executor import OnnxExecutor
+
+    (tmp_path / "model.onnx").write_bytes(b"\xff" * 100)
+    with pytest.raises(GraphExecutionError, match=r"model\.onnx cannot be read"):
+        OnnxExecutor(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(("key", "value"), [("source", {}), ("recipe", {})])
+def test_a_manifest_says_what_it_was_made_from(manifest: Manifest, tmp_path, key, value):
+    document = manifest.model_dump(mode="json") | {key: value}
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_manifest(tmp_path)

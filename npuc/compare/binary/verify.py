@@ -35,6 +35,7 @@ def verify_binaries(artifact: Artifact, explain: Callable[[str], None] | None = 
     Returns:
         Segment name → agreement, measured now, against the bound stated in the manifest.
     """
+    artifact.require_own_files()
     samples = load_labelled(artifact.folder / MODEL_FOLDER)
     trials: dict[str, Trial] = {}
     for component in artifact.manifest.components:
