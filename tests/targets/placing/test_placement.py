@@ -59,6 +59,14 @@ def test_what_the_first_compiler_has_refused_goes_to_the_next(processors):
     assert "not on HTP: its compiler refuses the node" in rows["product"].reason
 
 
+def test_what_the_second_compiler_has_refused_goes_to_the_cpu(processors):
+    rows = _place(_quantised(8192), processors, refused={"htp": ["product"], "hvx": ["product"]})
+    assert rows["product"].placement == "cpu"
+    assert "not on HTP: its compiler refuses the node" in rows["product"].reason
+    assert "not on HVX: its compiler refuses the node" in rows["product"].reason
+    assert rows["norm"].placement == "hvx"
+
+
 def test_a_run_too_small_for_a_call_goes_to_the_cpu(processors):
     rows = _place(_quantised(4), processors)
     assert rows["norm"].placement == "cpu"
