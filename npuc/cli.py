@@ -81,7 +81,9 @@ def main() -> NoReturn:
     """Runs the command line and exits with the code that docs/exit-codes.md lists."""
     signals.install(clean_up)
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # libraries warn with their own source lines, and in the model's words
+        warnings.simplefilter(
+            "ignore"
+        )  # libraries warn with their own source lines, and in the model's words
     code = run(sys.argv[1:])
     if signals.received_signal() is not None:
         clean_up()
