@@ -57,6 +57,7 @@ class Artifact:
             raise ArtifactError(
                 f"file {state}: {name}", where=str(self.folder), remedy="compile the model again"
             )
+        self.require_own_files()  # before a link is followed
         for name, record in sorted(expected.items()):
             if file_sha256(self.folder / name) != record.sha256:
                 raise ArtifactError(
