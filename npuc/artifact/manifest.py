@@ -16,6 +16,7 @@ from npuc.artifact.record import Record
 from npuc.compare.records import PrecisionRecord, SourceRecord
 from npuc.errors import ArtifactError
 from npuc.version import SCHEMA_VERSION, npuc_version
+from targets.contract.npu_format import Gate
 
 if TYPE_CHECKING:
     from program.program import TensorSpec
@@ -159,10 +160,6 @@ class LayerRecord(Record):
     modality: str
     format: str
     reason: str
-
-
-Gate = Literal["float16", "16 bit", "8 bit"]
-"""As `targets.contract.npu_format.Gate`; whoever only shows a manifest needs no targets."""
 
 
 class NpuRecord(Record):

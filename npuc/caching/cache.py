@@ -185,6 +185,11 @@ def _read_entry(entry: Path) -> dict[str, Any] | None:
     return summary
 
 
+def packages_of(*objects: object) -> set[str]:
+    """Returns the packages that objects come from, for `package_digest`: other packages may bring back ends along."""
+    return {type(entry).__module__.partition(".")[0] for entry in objects}
+
+
 def package_digest(*packages: str) -> str:
     """Hashes the sources of packages, so that what other code made is not taken for this code's work.
 

@@ -15,8 +15,6 @@ from npuc.errors import RecipeError
 from npuc.settings.recipe import Recipe
 from targets.devices.device import TIERS
 
-_SIZE_LIMIT = 1 << 20
-
 
 def tier_recipe(tier: str) -> Recipe:
     """Returns the recipe shipped for a tier.

@@ -20,7 +20,6 @@ from targets.contract.registry import target_names
 from targets.devices.device import Device, Target, Tier
 from targets.errors import DeviceFileError, UnknownDeviceError
 
-_SIZE_LIMIT = 1 << 20
 _LONGEST_RECEIVED = 200
 
 

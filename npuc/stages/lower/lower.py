@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from npuc.caching.cache import Cache, content_key, file_sha256, package_digest
+from npuc.caching.cache import Cache, content_key, file_sha256, package_digest, packages_of
 from npuc.stages.lower.lower_shared import Outputs, SharedJob, graph_feeds, lower_pair
 from npuc.stages.lower.pairs import shared_segments
 from npuc.stages.place.plan import Plan, Segment
@@ -155,10 +155,8 @@ def _npu_key(job: LowerJob, segment: Segment, weights_sha256: str) -> str:
 
 def _packages(job: LowerJob, processor: str) -> list[str]:
     """What makes a binary: the targets, and the package that brought the accelerator along."""
-    makers = {
-        type(entry).__module__.partition(".")[0] for entry in job.accelerators if entry.name == processor
-    }
-    return sorted({"targets", *makers})
+    makers = (entry for entry in job.accelerators if entry.name == processor)
+    return sorted({"targets", *packages_of(*makers)})
 
 
 def _graph(component: Component) -> bytes:

@@ -13,7 +13,7 @@ from npuc.artifact.manifest import NpuRecord
 from npuc.artifact.paths import MODEL_FOLDER, NPU_FOLDER
 from npuc.artifact.samples import load_samples
 from npuc.artifact.weights_file import large_initializers, write_weights
-from npuc.caching.cache import content_key, package_digest
+from npuc.caching.cache import content_key, package_digest, packages_of
 from npuc.compare.binary.agreement import Bound, Reference, compare
 from npuc.compare.joined_outputs import joined_outputs
 from npuc.compare.source.graph_precision import casting_executor, graph_precision
@@ -89,7 +89,7 @@ def _key(job: NpuProgramJob) -> str | None:
     prepared = prepare_key(job.source)
     if prepared is None:
         return None
-    packages = sorted({type(entry).__module__.partition(".")[0] for entry in job.accelerators} | {"targets"})
+    packages = sorted({"targets", *packages_of(*job.accelerators)})
     return content_key(
         "specialize",
         prepared,
